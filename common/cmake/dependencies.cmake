@@ -1,0 +1,18 @@
+# Every library with its least version. Debian 12 has all of them but hiredis (0.14 there): bootstrap_hiredis.sh builds
+# Debian 13's source package into a private prefix. There is no weaker fallback.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.88)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat>=2.5)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
+pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.75)
+pkg_check_modules(HIREDIS QUIET IMPORTED_TARGET hiredis_ssl>=1.2 hiredis>=1.2)
+if(NOT HIREDIS_FOUND)
+  set(HIREDIS_PRIVATE ${CMAKE_SOURCE_DIR}/.build/hiredis CACHE PATH "private hiredis prefix")
+  execute_process(COMMAND ${CMAKE_SOURCE_DIR}/common/cmake/bootstrap_hiredis.sh ${HIREDIS_PRIVATE} COMMAND_ERROR_IS_FATAL ANY)
+  list(PREPEND CMAKE_PREFIX_PATH ${HIREDIS_PRIVATE})
+  pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis_ssl>=1.2 hiredis>=1.2)
+endif()

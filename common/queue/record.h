@@ -1,0 +1,107 @@
+/* The packed record of an import: what the queue knows of it, in one string, written as one value.
+ *
+ * Layout (little-endian), durable; scripts/fleet.lua reads the same bytes. Upgrade: new fields go to the spare bytes, or
+ * raise RECORD_LAYOUT and teach both sides to read the old one.
+ *
+ *   0 fence u64      12 version u32    24 state u8      30 run u8        34 dag u64 (hash)     60 since_ms u64
+ *   8 nonce u32      16 session u64    25 step_count    31 weight u8     42 spare u16          68 group u32
+ *                                      26 remaining     32 party u8      44 vt u64 (us)
+ *                                      27 writers       33 layout u8     52 created_ms u64
+ *                                      28 readers
+ *                                      29 flags
+ *   72 + 16*i: state u8, deps u8, attempts u8, crashes u8, claim_version u32, due_ms u48, flags u8, party u8
+ *
+ * Token of an active step = (fence, nonce, claim_version). */
+#pragma once
+
+#include "common/base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RECORD_LAYOUT 1
+#define RECORD_HEAD_BYTES 72
+#define RECORD_STEP_BYTES 16
+#define RECORD_STEPS_MAX 64
+#define RECORD_BYTES_MAX (RECORD_HEAD_BYTES + RECORD_STEP_BYTES * RECORD_STEPS_MAX)
+
+enum step_state {
+    STATE_PENDING = 0, /* predecessors unfinished */
+    STATE_READY,
+    STATE_BLOCKED, /* ready, and the account's cap is used up */
+    STATE_ACTIVE,
+    STATE_DELAYED, /* retry, sleep or poll: due_ms */
+    STATE_WAITING, /* a person, AWS or a signal: due_ms is the next look */
+    STATE_DONE,
+    STATE_FAILED, /* needs somebody before it can go on: redrive */
+    STATE_DEAD,         /* quarantined: too many crashes */
+    STATE_CANCELLED,
+    STATE_SKIPPED,
+    STATE_COUNT
+};
+
+enum import_state {
+    IMPORT_ACCEPTED = 0,
+    IMPORT_RUNNING,
+    IMPORT_WAITING, /* only people or AWS can move it */
+    IMPORT_HELD,    /* stopped for an operator's decision */
+    IMPORT_PAUSED,
+    IMPORT_FAILED, /* steps failed and nothing else can go on: retry resumes */
+    IMPORT_COMPLETED,
+    IMPORT_CANCELLED,
+    IMPORT_UNDOING,
+    IMPORT_UNDONE,
+    IMPORT_STATE_COUNT
+};
+
+enum record_flag { RECORD_IS_PAUSED = 1, RECORD_IS_CANCELLED = 2, RECORD_IS_SIMULATED = 4, RECORD_HAS_CLAIM = 8 /* was ever claimed */ };
+enum record_step_flag { STEP_FLAG_HELD = 1, STEP_FLAG_SIGNALLED = 2 };
+enum blocking_party { PARTY_NONE = 0, PARTY_CUSTOMER, PARTY_OPERATOR, PARTY_AWS, PARTY_ORGIMPORT };
+
+struct record_step {
+    uint8_t state, deps, attempts, crashes;
+    uint32_t claim_version;
+    uint64_t due_ms; /* 48 bits */
+    uint8_t flags, party;
+};
+
+struct record {
+    uint64_t fence;
+    uint32_t nonce, version;
+    uint64_t session; /* 0: nobody holds it */
+    uint8_t state, step_count, remaining, writers, readers, flags, run, weight, party;
+    uint64_t dag;
+    uint64_t vt, created_ms, since_ms;
+    uint32_t group;
+    struct record_step steps[RECORD_STEPS_MAX];
+};
+
+/* `ret` has RECORD_BYTES_MAX; gives the bytes used. */
+size_t record_pack(const struct record *r, unsigned char *ret);
+/* ERR_CORRUPT on anything that pack would not write. */
+NODISCARD int record_unpack(const void *bytes, size_t len, struct record *ret, struct err *err);
+
+const char *step_state_name(enum step_state s);     /* "PENDING", "DONE", ... */
+const char *import_state_name(enum import_state s); /* "accepted", ... */
+const char *party_name(enum blocking_party p);      /* "", "customer", ... */
+bool import_state_parse(const char *name, enum import_state *ret);
+bool import_state_is_terminal(enum import_state s); /* completed, cancelled, undone */
+
+/* The shape of a playbook as the queue needs it. */
+enum dag_class { DAG_NONE = 0, DAG_READER, DAG_WRITER };
+enum dag_on_fail { DAG_STOP = 0, DAG_CONTINUE };
+struct dag_step {
+    uint8_t class_, on_fail, attempts_max, needs_count, next_count;
+    uint8_t needs[RECORD_STEPS_MAX], next[RECORD_STEPS_MAX];
+};
+struct dag {
+    uint8_t step_count;
+    struct dag_step steps[RECORD_STEPS_MAX];
+};
+/* Fills `next` and needs_count from `needs`; refuses cycles, dangling or repeated needs. */
+NODISCARD int dag_finish(struct dag *dag, struct err *err);
+size_t dag_pack(const struct dag *dag, unsigned char *ret, size_t size); /* 4096 is enough */
+NODISCARD int dag_unpack(const void *bytes, size_t len, struct dag *ret, struct err *err);
+uint64_t dag_hash(const struct dag *dag);
+/* A fresh record: roots READY, `skipped[i]` steps SKIPPED (they count as done for their successors). */
+void record_new(const struct dag *dag, const bool *skipped, uint64_t now_ms, struct record *ret);
