@@ -1,0 +1,9 @@
+/* CloudTrail's event history: evidence for what people do where AWS has no other read.
+ *   lookup_events {start_ms, end_ms}   {events: [{id, name, source, at_ms, user_type, user, ip, access_key_id, request,
+ *                                       response, hash}]}: writes only, all pages, in AWS's order (none). `hash` is the
+ *                                       SHA-256 of the event's full text. Credentials inside an event are dropped. */
+#pragma once
+
+#include "common/aws/op.h"
+
+extern const struct aws_op cloudtrail_lookup_events;
