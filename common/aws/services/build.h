@@ -18,6 +18,22 @@
 NODISCARD int build_query(const json_t *args, const char *spec, struct aws_request *ret, struct err *err);     /* POST /, form */
 NODISCARD int build_json(const json_t *args, const char *spec, struct aws_request *ret, struct err *err);      /* POST /, JSON object */
 NODISCARD int build_rest(const json_t *args, const char *path, const char *spec, struct aws_request *ret, struct err *err); /* POST path */
+/* A build function that is only its spec. */
+#define BUILD_QUERY(fn, spec)                                                              \
+    static int fn(const json_t *args, struct aws_request *ret, struct err *err)            \
+    {                                                                                      \
+        return build_query(args, spec, ret, err);                                          \
+    }
+#define BUILD_JSON(fn, spec)                                                               \
+    static int fn(const json_t *args, struct aws_request *ret, struct err *err)            \
+    {                                                                                      \
+        return build_json(args, spec, ret, err);                                           \
+    }
+#define BUILD_REST(fn, path, spec)                                                         \
+    static int fn(const json_t *args, struct aws_request *ret, struct err *err)            \
+    {                                                                                      \
+        return build_rest(args, path, spec, ret, err);                                     \
+    }
 /* For those that fill the request themselves (S3, GET with labels). */
 NODISCARD int build_check(const json_t *args, const char *spec, struct err *err);
 void build_start(struct aws_request *ret, const char *method, const char *path);
