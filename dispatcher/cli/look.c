@@ -1,0 +1,188 @@
+/* Verbs that only look: list, show, watch, tasks, explain. */
+#include "dispatcher/cli/cli.h"
+
+#include "common/base/err.h"
+#include "common/base/mem.h"
+#include "common/codec/uri.h"
+#include "dispatcher/cli/progress.h"
+
+#include <string.h>
+
+int cli_usage(const struct cli *cli, const char *text)
+{
+    struct err err;
+    err_set(&err, ERR_USAGE, "%s", text);
+    return cli_error(cli, &err);
+}
+
+static int list_and_print(struct cli *cli, const char *path, const char *columns)
+{
+    struct err err;
+    if (cli_connect(cli, &err) != 0)
+        return cli_error(cli, &err);
+    json_auto_t *rows = cli_list(cli, path, &err);
+    if (!rows)
+        return cli_error(cli, &err);
+    cli_print_rows(cli, rows, columns);
+    return EXIT_OK;
+}
+
+static void add_query(struct str *path, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    str_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
+    uri_encode(path, value, strlen(value), false);
+}
+
+int cli_verb_list(struct cli *cli)
+{
+    const char *state = NULL, *party = NULL, *words[1];
+    size_t count = 0;
+    const struct cli_flag flags[] = {{"state", &state, NULL}, {"party", &party, NULL}};
+    int code = cli_parse(cli, flags, ARRAY_LEN(flags), words, 0, &count);
+    if (code != EXIT_OK)
+        return code;
+    AUTO_STR struct str path;
+    str_init(&path, 1024);
+    str_add(&path, "/v1/imports");
+    add_query(&path, "state", state);
+    add_query(&path, "party", party);
+    return list_and_print(cli, path.data,
+                          "external_ref:external_ref:18,customer:customer.name:22,account:organization.management_account_id:12,"
+                          "state:state:10,blocked by:blocking.party:10,at:blocking.step:20,for:blocking.since:10,id:id:34");
+}
+
+int cli_verb_tasks(struct cli *cli)
+{
+    const char *party = NULL, *import = NULL, *words[1];
+    size_t count = 0;
+    const struct cli_flag flags[] = {{"party", &party, NULL}, {"import", &import, NULL}};
+    int code = cli_parse(cli, flags, ARRAY_LEN(flags), words, 0, &count);
+    if (code != EXIT_OK)
+        return code;
+    struct err err;
+    char id[64] = "";
+    if (cli_connect(cli, &err) != 0)
+        return cli_error(cli, &err);
+    if (import && !cli_import_id(cli, import, id))
+        return EXIT_ERROR;
+    AUTO_STR struct str path;
+    str_init(&path, 1024);
+    str_add(&path, "/v1/tasks");
+    add_query(&path, "party", party);
+    add_query(&path, "import_id", *id ? id : NULL);
+    return list_and_print(cli, path.data, "open for:opened_at:10,party:party:18,what:title:44,task:id:60");
+}
+
+static void print_lines(const char *label, const json_t *lines)
+{
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *line = json_array_get(lines, i);
+        const char *text = json_is_string(line) ? json_string_value(line) : json_str_at(line, "text");
+        printf("%s%s\n", label, text);
+    }
+}
+
+static void print_step(const json_t *s)
+{
+    char since[32];
+    cli_since(json_str_or(s, "since", NULL), since);
+    printf("  %-4s %-20s %-10s %-14s %s %s\n", json_str_at(s, "item"), json_str_at(s, "name"), json_str_at(s, "state"),
+           json_str_at(s, "grade"), json_str_at(s, "party"), since);
+    const json_t *error = json_at(s, "error");
+    if (json_is_object(error)) {
+        printf("         %s [%s, %s]\n", json_str_at(error, "text"), json_str_at(error, "code"), json_str_at(error, "owner"));
+        print_lines("         - ", json_at(error, "findings"));
+        printf("         fix: %s\n", json_str_at(error, "fix"));
+    }
+    if (*json_str_at(s, "task_id"))
+        printf("         task: %s\n", json_str_at(s, "task_id"));
+    print_lines("         warning: ", json_at(s, "result.warnings"));
+}
+
+static void print_import(const json_t *i)
+{
+    printf("%s  %s  %s\n", json_str_at(i, "external_ref"), json_str_at(i, "customer.name"), json_str_at(i, "id"));
+    printf("account %s  playbook %s  %s\n", json_str_at(i, "organization.management_account_id"), json_str_at(i, "playbook"),
+           json_bool_at(i, "livemode") ? "live" : "simulated");
+    char since[32];
+    cli_since(json_str_or(i, "blocking.since", NULL), since);
+    printf("state %s", json_str_at(i, "state"));
+    if (*json_str_at(i, "blocking.party"))
+        printf(", blocked by %s at %s for %s", json_str_at(i, "blocking.party"), json_str_at(i, "blocking.step"), since);
+    if (*json_str_at(i, "verdict"))
+        printf(", verdict %s", json_str_at(i, "verdict"));
+    puts("");
+    const json_t *steps = json_at(i, "steps");
+    for (size_t n = 0; n < json_array_size(steps); n++)
+        print_step(json_array_get(steps, n));
+}
+
+int cli_verb_show(struct cli *cli)
+{
+    const char *words[1];
+    size_t count = 0;
+    int code = cli_parse(cli, NULL, 0, words, 1, &count);
+    struct err err;
+    char id[64];
+    if (code != EXIT_OK)
+        return code;
+    if (!count)
+        return cli_usage(cli, "show needs an IMPORT (id or external_ref)");
+    if (cli_connect(cli, &err) != 0)
+        return cli_error(cli, &err);
+    if (!cli_import_id(cli, words[0], id))
+        return EXIT_ERROR;
+    AUTO_FREE char *path = mem_printf("/v1/imports/%s", id);
+    AUTO_REPLY struct cli_reply reply = {0};
+    if (cli_get(cli, path, &reply, &err) != 0)
+        return cli_error(cli, &err);
+    if (reply.status != 200)
+        return cli_problem(cli, &reply);
+    if (cli_is_json(cli))
+        cli_print_value(cli, reply.json);
+    else
+        print_import(reply.json);
+    return EXIT_OK;
+}
+
+int cli_verb_watch(struct cli *cli)
+{
+    const char *words[64], *timeout = NULL;
+    size_t count = 0;
+    const struct cli_flag flags[] = {{"timeout-s", &timeout, NULL}};
+    int code = cli_parse(cli, flags, 1, words, ARRAY_LEN(words), &count);
+    struct err err;
+    uint64_t seconds = 0;
+    if (code != EXIT_OK)
+        return code;
+    if (timeout && !cli_number(timeout, 10000000, &seconds))
+        return cli_usage(cli, "--timeout-s needs a number");
+    if (cli_connect(cli, &err) != 0)
+        return cli_error(cli, &err);
+    struct progress_options options = {.only = words, .only_count = count, .timeout_ms = timeout ? seconds * 1000 : UINT64_MAX};
+    return progress_watch(cli, &options, NULL);
+}
+
+int cli_verb_explain(struct cli *cli)
+{
+    const char *words[1];
+    size_t count = 0;
+    int code = cli_parse(cli, NULL, 0, words, 1, &count);
+    if (code != EXIT_OK)
+        return code;
+    if (!count) {
+        for (int i = 1; i < ERR_CODE_COUNT; i++)
+            printf("%-28s %-10s %s\n", err_info((enum err_code)i)->name, err_owner_name(err_info((enum err_code)i)->owner),
+                   err_info((enum err_code)i)->title);
+        return EXIT_OK;
+    }
+    enum err_code found = err_code_by_name(words[0]);
+    if (found == ERR_NONE)
+        return cli_usage(cli, "no error has that code; `orgimport explain` lists them");
+    const struct err_info *info = err_info(found);
+    printf("%s\n  %s\n  mended by: %s\n  fix: %s\n  tried again: %s\n", info->name, info->title, err_owner_name(info->owner), info->fix,
+           err_retry_name(info->retry));
+    return EXIT_OK;
+}
