@@ -59,6 +59,7 @@ struct sim_request {
     const char *reply_type;
     struct { char name[40]; char value[200]; } reply_headers[6];
     size_t reply_header_count;
+    char error_code[64]; /* set by sim_error; "" when it went well */
 };
 
 typedef void sim_handler(struct sim_request *rq);
@@ -97,14 +98,29 @@ uint64_t sim_now_ms(void); /* honours /_sim/clock */
 void sim_rfc3339(uint64_t ms, char ret[32]);
 uint64_t sim_random(void); /* seeded */
 bool sim_trap(const char *name); /* a trap of traps.def is on */
+/* Call after sim_world_new has filled `state` and after any change outside a handler that adds or removes buckets, accounts
+ * or access keys: keeps the lookups by bucket name, member account and access key. */
+void sim_index_world(struct sim_world *w);
+/* A secret key (40 characters) and "AKIA" + account in base32 + 8 more, from the seeded generator. */
+void sim_key_id(const char *prefix, const char *account, char ret[21]);
+void sim_secret_key(char ret[41]);
 
 /* ---- Worlds (worlds.c) and people (people.c) ---- */
-struct sim_world *sim_world_new(const char *kind, uint64_t seed, int index); /* state filled; registered */
+/* Also "operator", "partner", "trusted": the operator's accounts (kind NULL). State filled; registered. */
+struct sim_world *sim_world_new(const char *kind, uint64_t seed, int index);
 struct sim_world *sim_world_by_account(const char *account);
 size_t sim_world_count(void);
 struct sim_world *sim_world_at(size_t i);
+/* The operator's three accounts, then `orgs` customers of `kinds` ("all", "healthy" or a comma list); 0 or -1 after saying why. */
+int sim_worlds_make(const char *kinds, size_t orgs, uint32_t accounts_max, uint64_t seed);
+/* Writes the files that are asked for (NULL: not asked). 0 or -1 after saying why. */
+int sim_worlds_write(const char *customers, const char *credentials, const char *operator_credentials, const char *worlds);
+/* {account, external_ref, kind, access, mfa_mode, expect{..}}; with secrets also the key. New reference. */
+json_t *sim_world_describe(const struct sim_world *w, bool with_secrets);
 /* Something a person or a foreign program does: "customer.root_email", "operator.root_mfa_on", "foreign.add_tag", ...
  * Returns NULL on success or a text why not. args borrowed. */
 const char *sim_act(struct sim_world *w, const char *what, const json_t *args);
-/* Plays customer and operator against a dispatcher's task list, in a thread of its own. */
-int sim_people_start(const char *dispatcher_url, const char *token_file, uint32_t delay_ms, uint64_t seed);
+/* Plays customer and operator against a dispatcher's task list, in a thread of its own. `self_url`: this server's own
+ * address; people act through its admin endpoint, so that state is touched by one thread only. */
+int sim_people_start(const char *self_url, const char *dispatcher_url, const char *token_file, uint32_t delay_ms, uint64_t seed);
+void sim_people_stop(void);
