@@ -23,7 +23,7 @@ const struct aws_service aws_service_channel = {
                                   __VA_ARGS__}
 
 #define RELATIONSHIP                                                                                                     \
-    "id! arn associatedAccountId>account_id programManagementAccountIdentifier>pma associationType>type "                \
+    "id! arn associatedAccountId>account_id programManagementAccountId>pma associationType>type "                \
     "resaleAccountModel>model sector displayName"
 
 BUILD_JSON(list_pma_build, "catalog! accountIds:list programs:list statuses:list nextToken maxResults:int")

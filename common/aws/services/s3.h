@@ -7,11 +7,10 @@
 
 extern const struct aws_service aws_service_s3;
 
-extern const struct aws_op s3_list_buckets;  /* -> {buckets: [{name, region?}]}; pages */
-extern const struct aws_op s3_head_bucket;   /* -> {region}; absent: 404 */
+extern const struct aws_op s3_list_buckets;  /* -> {buckets: [{name, region?, created_ms?}]}; pages */
 extern const struct aws_op s3_create_bucket; /* Bucket! Region! (us-east-1 sends no body) -> {} */
 extern const struct aws_op s3_delete_bucket; /* absent: NoSuchBucket */
-extern const struct aws_op s3_get_bucket_location;      /* -> {region} */
+extern const struct aws_op s3_get_bucket_location;      /* -> {region}; absent: no such bucket */
 extern const struct aws_op s3_get_public_access_block;  /* -> {all: bool, block_public_acls, ignore_public_acls, ...}; absent */
 extern const struct aws_op s3_put_public_access_block;  /* all four on */
 extern const struct aws_op s3_get_bucket_ownership;     /* -> {ownership}; absent */

@@ -32,6 +32,17 @@ const struct aws_op sts_get_caller_identity = {
     .parse = get_caller_identity_parse,
 };
 
+const struct aws_op sts_get_caller_identity_trusted = {
+    .name = "sts:GetCallerIdentity/trusted",
+    .service = &aws_service_sts,
+    .action = "GetCallerIdentity",
+    .permission = "",
+    .family = "sts",
+    .who = AWS_AS_TRUSTED,
+    .build = get_caller_identity_build,
+    .parse = get_caller_identity_parse,
+};
+
 BUILD_QUERY(assume_role_build, "RoleArn! RoleSessionName! ExternalId DurationSeconds:int Policy:doc")
 
 /* The account of arn:aws:sts::111122223333:assumed-role/Name/session. */
@@ -89,6 +100,7 @@ const struct aws_op sts_assume_role_probe = {
     .permission = "", /* the trusted account's own right, not the customer's */
     .family = "sts",
     .who = AWS_AS_TRUSTED,
+    .absent = "AccessDenied",
     .build = assume_role_build,
     .parse = assume_role_probe_parse,
 };

@@ -43,7 +43,7 @@ static json_t *list_parse(const struct aws_reply *reply, struct err *err)
 }
 
 static const struct aws_pages list_pages = {"nextToken", "next", "accounts", 400};
-TAX_OP(tax_list_tax_registrations, "ListTaxRegistrations", "tax:ListTaxRegistrations", .build = list_build,
+TAX_OP(tax_list_tax_registrations, "ListTaxRegistrations", "tax:ListTaxRegistrations", .absent = "ResourceNotFoundException", .build = list_build,
        .parse = list_parse, .pages = &list_pages);
 
 BUILD_REST(inheritance_build, "/GetTaxInheritance", "")
@@ -58,7 +58,7 @@ static json_t *inheritance_parse(const struct aws_reply *reply, struct err *err)
     return json_incref(facts);
 }
 
-TAX_OP(tax_get_tax_inheritance, "GetTaxInheritance", "tax:GetTaxInheritance", .build = inheritance_build,
+TAX_OP(tax_get_tax_inheritance, "GetTaxInheritance", "tax:GetTaxInheritance", .absent = "ResourceNotFoundException", .build = inheritance_build,
        .parse = inheritance_parse);
 
 BUILD_REST(put_build, "/PutTaxRegistration", "accountId taxRegistrationEntry!:object")
