@@ -98,7 +98,7 @@ static void read_jsonl(const struct input_context *ctx, const char *bytes, size_
 /* The same customer twice in one file is a mistake of the file: the later row is named, with the earlier one. */
 static void check_duplicates(const struct input *in, struct faults *faults)
 {
-    static const char *const keys[] = {"external_ref", "organization.management_account_id"};
+    static const char *const keys[] = {"external_ref", "organization.management_account_id", "id"};
     for (size_t k = 0; in->count > 1 && k < ARRAY_LEN(keys); k++) {
         json_auto_t *seen = json_object();
         for (size_t i = 0; i < in->count; i++) {
@@ -113,6 +113,17 @@ static void check_duplicates(const struct input *in, struct faults *faults)
             else
                 json_put_int(seen, value, in->rows[i].line);
         }
+    }
+}
+
+/* Names made for an import must fit (root email, bucket); told here so that nothing of a file enters when one row fails. */
+static void check_names(const struct input_context *ctx, const struct input *in, struct faults *faults)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        struct err err = {0};
+        const json_t *request = in->rows[i].request;
+        if (plan_check_names(ctx->profile, input_playbook(ctx, request), request, &err) < 0)
+            faults_add_err(faults, (struct place){in->rows[i].line, json_has(request, "id") ? "id" : "customer.name"}, &err);
     }
 }
 
@@ -167,4 +178,6 @@ void input_read(const struct input_context *ctx, enum input_format format, const
     else if (!ret->count && !faults->count)
         faults_add(faults, LINE(0), ERR_SYNTAX, "there is a header and no row below it");
     check_duplicates(ret, faults);
+    if (!faults->count)
+        check_names(ctx, ret, faults);
 }

@@ -30,14 +30,11 @@ static void random_text(const struct env *env, char ret[33])
     ret[sizeof bytes] = 0;
 }
 
-void plan_org_draw(const struct env *env, const json_t *request, uint32_t attempt, struct plan_org *ret)
+void plan_org_id(const json_t *request, uint32_t attempt, char *ret)
 {
-    *ret = (struct plan_org){0};
-    random_text(env, ret->external_id);
-    random_text(env, ret->external_id_bootstrap);
     const char *given = json_str_at(request, "id");
     if (*given) {
-        (void)snprintf(ret->id, sizeof ret->id, "%s", given);
+        (void)snprintf(ret, PLAN_ID_MAX + 1, "%s", given);
         return;
     }
     char key[PLAN_ACCOUNT_KEY_BYTES], seed[64], digest[65];
@@ -47,11 +44,19 @@ void plan_org_draw(const struct env *env, const json_t *request, uint32_t attemp
     size_t len = 0;
     for (const char *c = json_str_at(request, "customer.name"); *c && len < 12; c++)
         if (isalnum((unsigned char)*c) && (unsigned char)*c < 0x80)
-            ret->id[len++] = (char)tolower((unsigned char)*c);
+            ret[len++] = (char)tolower((unsigned char)*c);
     if (!len) /* a name in another script */
-        ret->id[len++] = 'c';
-    memcpy(ret->id + len, digest, 5);
-    ret->id[len + 5] = 0;
+        ret[len++] = 'c';
+    memcpy(ret + len, digest, 5);
+    ret[len + 5] = 0;
+}
+
+void plan_org_draw(const struct env *env, const json_t *request, uint32_t attempt, struct plan_org *ret)
+{
+    *ret = (struct plan_org){0};
+    random_text(env, ret->external_id);
+    random_text(env, ret->external_id_bootstrap);
+    plan_org_id(request, attempt, ret->id);
 }
 
 json_t *plan_org_json(const struct plan_org *org)
@@ -255,6 +260,16 @@ static json_t *make_vars(const struct plan_input *in, struct err *err)
     if (put_own(in, vars, err) < 0 || put_names(in, vars, err) < 0 || put_documents(in, vars, err) < 0)
         return NULL;
     return TAKE(vars);
+}
+
+int plan_check_names(const struct profile *profile, const struct playbook *playbook, const json_t *request, struct err *err)
+{
+    struct plan_org org = {0};
+    plan_org_id(request, 0, org.id);
+    struct plan_input in = {.profile = profile, .playbook = playbook, .request = request, .org = &org, .import_id = ""};
+    json_auto_t *vars = json_object();
+    put_facts(&in, vars);
+    return put_own(&in, vars, err) < 0 || put_names(&in, vars, err) < 0 ? -1 : 0;
 }
 
 /* ---- The document ---------------------------------------------------------------------------------------------------- */

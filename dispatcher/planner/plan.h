@@ -18,6 +18,10 @@ struct plan_org {
 /* Draws: the id given, else made of the customer's name and a check of the account, so that it comes out equal each time;
  * `attempt` > 0 gives another one after a clash. External ids are random. */
 void plan_org_draw(const struct env *env, const json_t *request, uint32_t attempt, struct plan_org *ret);
+/* Only {id}, without anything random (`ret` has PLAN_ID_MAX + 1 bytes). */
+void plan_org_id(const json_t *request, uint32_t attempt, char *ret);
+/* Whether the names of this import come out usable (root email, bucket, undefined variables): cheap, for whole batches. */
+NODISCARD int plan_check_names(const struct profile *profile, const struct playbook *playbook, const json_t *request, struct err *err);
 json_t *plan_org_json(const struct plan_org *org); /* new reference */
 NODISCARD int plan_org_from_json(const json_t *json, struct plan_org *ret, struct err *err);
 
