@@ -8,7 +8,7 @@
 #include "common/codec/ini.h"
 #include "common/crypto/crypto.h"
 #include "common/crypto/seal.h"
-#include "dispatcher/cli/credentials.h"
+#include "dispatcher/cli/key_file.h"
 #include "dispatcher/cli/progress.h"
 
 #include <string.h>
@@ -73,16 +73,16 @@ static int await_batch(struct cli *cli, const char *batch, struct cli_reply *ret
     return err_set(err, ERR_IO, "the batch is still being created; `orgimport list` shows it");
 }
 
-static int hand_over_keys(struct cli *cli, const struct credentials *keys, const json_t *results)
+static int hand_over_keys(struct cli *cli, const struct key_file *keys, const json_t *results)
 {
     int code = EXIT_OK;
     for (size_t i = 0; i < json_array_size(results); i++) {
         const json_t *row = json_array_get(results, i);
-        const struct credential *key = credentials_find(keys, json_str_at(row, "external_ref"));
+        const struct key_entry *key = key_file_find(keys, json_str_at(row, "external_ref"));
         if (!key || !*json_str_at(row, "import_id"))
             continue;
         struct err err;
-        if (credentials_hand_over(cli, key, json_str_at(row, "import_id"), &err) != 0)
+        if (key_file_hand_over(cli, key, json_str_at(row, "import_id"), &err) != 0)
             code = cli_error(cli, &err);
     }
     return code;
@@ -99,8 +99,8 @@ static void print_results(const struct cli *cli, const json_t *batch)
 int cli_import_file(struct cli *cli, const char *path, const char *credentials, bool is_quiet, json_t **ret_batch)
 {
     struct err err;
-    CLEANUP(credentials_done) struct credentials keys = {0};
-    if (credentials && credentials_read(credentials, &keys, &err) != 0)
+    CLEANUP(key_file_done) struct key_file keys = {0};
+    if (credentials && key_file_read(credentials, &keys, &err) != 0)
         return cli_error(cli, &err);
     AUTO_REPLY struct cli_reply reply = {0};
     if (send_file(cli, path, false, &reply, &err) != 0)

@@ -1,4 +1,4 @@
-#include "dispatcher/cli/credentials.h"
+#include "dispatcher/cli/key_file.h"
 
 #include "common/base/mem.h"
 #include "common/codec/file.h"
@@ -8,17 +8,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void credentials_done(struct credentials *c)
+void key_file_done(struct key_file *c)
 {
     for (size_t i = 0; i < c->count; i++) {
         secret_unref(c->items[i].secret_key);
         secret_unref(c->items[i].session_token);
     }
     mem_free(c->items);
-    *c = (struct credentials){0};
+    *c = (struct key_file){0};
 }
 
-const struct credential *credentials_find(const struct credentials *c, const char *external_ref)
+const struct key_entry *key_file_find(const struct key_file *c, const char *external_ref)
 {
     for (size_t i = 0; i < c->count; i++)
         if (str_eq(c->items[i].external_ref, external_ref))
@@ -28,12 +28,12 @@ const struct credential *credentials_find(const struct credentials *c, const cha
 
 static int on_key(void *arg, const char *section, const char *key, const char *value, uint32_t line, struct err *err)
 {
-    struct credentials *c = arg;
-    struct credential *item = NULL;
+    struct key_file *c = arg;
+    struct key_entry *item = NULL;
     if (c->count && str_eq(c->items[c->count - 1].external_ref, section)) {
         item = &c->items[c->count - 1];
     } else {
-        if (credentials_find(c, section))
+        if (key_file_find(c, section))
             return err_set(err, ERR_ROW_DUPLICATE, "line %u: the section stands twice", line);
         if (strlen(section) >= sizeof item->external_ref)
             return err_set(err, ERR_FIELD_INVALID, "line %u: the section's name is too long", line);
@@ -57,7 +57,7 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
     return 0;
 }
 
-int credentials_read(const char *path, struct credentials *ret, struct err *err)
+int key_file_read(const char *path, struct key_file *ret, struct err *err)
 {
     struct stat st;
     if (stat(path, &st) == 0 && (st.st_mode & 077))
@@ -77,7 +77,7 @@ int credentials_read(const char *path, struct credentials *ret, struct err *err)
     return result == 0 ? 0 : err_wrap(err, "%s", path);
 }
 
-static json_t *seal(struct cli *cli, const struct credential *key, const json_t *import, struct err *err)
+static json_t *seal(struct cli *cli, const struct key_entry *key, const json_t *import, struct err *err)
 {
     AUTO_REPLY struct cli_reply pub = {0};
     if (cli_get(cli, "/v1/sealing-key", &pub, err) != 0)
@@ -102,7 +102,7 @@ static json_t *seal(struct cli *cli, const struct credential *key, const json_t 
     return sealed;
 }
 
-int credentials_hand_over(struct cli *cli, const struct credential *key, const char *import_id, struct err *err)
+int key_file_hand_over(struct cli *cli, const struct key_entry *key, const char *import_id, struct err *err)
 {
     AUTO_FREE char *path = mem_printf("/v1/imports/%s", import_id);
     AUTO_REPLY struct cli_reply import = {0};

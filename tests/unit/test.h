@@ -1,0 +1,23 @@
+/* What every unit test includes, in the order cmocka wants. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ctest shows it as skipped; with REQUIRE_<what>=1 it fails instead. */
+static inline int test_skip(const char *what, const char *why)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "REQUIRE_%s", what);
+    const char *wanted = getenv(name);
+    (void)fprintf(stderr, "SKIPPED: %s\n", why);
+    return wanted && *wanted == '1' ? 1 : 77;
+}
