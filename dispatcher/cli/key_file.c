@@ -39,7 +39,7 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
             return err_set(err, ERR_FIELD_INVALID, "line %u: the section's name is too long", line);
         c->items = mem_resize(c->items, (c->count + 1) * sizeof *c->items);
         item = &c->items[c->count++];
-        *item = (struct credential){0};
+        *item = (struct key_entry){0};
         memcpy(item->external_ref, section, strlen(section) + 1);
     }
     size_t len = strlen(value);
