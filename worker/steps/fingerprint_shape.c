@@ -1,6 +1,8 @@
-/* Values and patches in the shape that fingerprint_shape.h fixes. Pure: readers and `expects` both come through here, so
- * that "expected" and "after" can only differ where the organization does. */
+/* Values and patches in the shape that fingerprint_shape.h fixes. Pure: readers and `expects` both come through here,
+ * so that "expected" and "after" can only differ where the organization does. */
 #include "worker/steps/fingerprint_shape.h"
+
+#include "worker/steps/human.h"
 
 static json_t *patch(const char *section, const char *key, const char *op, json_t *new_value)
 {
@@ -68,7 +70,8 @@ json_t *shape_report(const json_t *definition)
 {
     json_t *kept = json_object(), *value = NULL;
     const char *name = NULL;
-    json_object_foreach((json_t *)(uintptr_t)definition, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)definition, name, value)
+    {
         if (str_eq(name, "ReportStatus") || str_eq(name, "Tags") || json_is_null(value))
             continue; /* a delivery's state changes by itself; definitions are answered without their tags */
         if (json_is_array(value) && json_array_size(value) == 0)
@@ -83,12 +86,14 @@ static json_t *copy_or_object(const json_t *value)
     return json_is_object(value) ? json_deep_copy(value) : json_object();
 }
 
-json_t *shape_role(const char *path, const char *role_id, const json_t *trust, int64_t max_session, const char *description,
-                   const json_t *policies, const json_t *inline_documents, const json_t *tags, const char *boundary)
+json_t *shape_role(const char *path, const char *role_id, const json_t *trust, int64_t max_session,
+                   const char *description, const json_t *policies, const json_t *inline_documents, const json_t *tags,
+                   const char *boundary)
 {
-    return json_make("{s:s,s:s,s:o,s:I,s:s,s:o,s:o,s:o,s:s}", "path", path, "role_id", role_id, "trust", copy_or_object(trust),
-                     "max_session", (json_int_t)(max_session > 0 ? max_session : 3600), "description", description, "policies",
-                     shape_set(policies), "inline", copy_or_object(inline_documents), "tags", shape_tags(tags), "boundary", boundary);
+    return json_make("{s:s,s:s,s:o,s:I,s:s,s:o,s:o,s:o,s:s}", "path", path, "role_id", role_id, "trust",
+                     copy_or_object(trust), "max_session", (json_int_t)(max_session > 0 ? max_session : 3600),
+                     "description", description, "policies", shape_set(policies), "inline",
+                     copy_or_object(inline_documents), "tags", shape_tags(tags), "boundary", boundary);
 }
 
 /* First of two names that has a value: an answer and the entry that was sent use different cases. */
@@ -114,4 +119,12 @@ json_t *shape_tax(const json_t *registration, const char *seller)
         json_put(kept, "address", copy_or_object(either(registration, "legalAddress", "address")));
     }
     return json_make("{s:o,s:s}", "registration", kept, "seller", seller);
+}
+
+json_t *shape_root(const json_t *summary, const json_t *devices)
+{
+    const json_t *counts = json_object_get(summary, "summary");
+    return json_make("{s:b,s:b,s:o}", "mfa", (int)(json_int_at(counts, "AccountMFAEnabled") > 0), "access_keys",
+                     (int)(json_int_at(counts, "AccountAccessKeysPresent") > 0), "devices",
+                     human_root_devices(devices));
 }

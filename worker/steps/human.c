@@ -48,14 +48,16 @@ enum step_result human_ask(struct step *s, const struct human_task *t)
 {
     assert_bounds(t);
     const char *check = t->notice ? step_text(s, "%s %s", t->notice, t->check) : t->check;
-    json_t *task = json_make("{s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:o,s:b,s:b,s:o}", "party", t->party, "title", t->title, "actions",
-                             actions_of(t), "link", t->link, "check", check, "worst", t->worst, "undo", t->undo, "due_ms",
-                             (json_int_t)(t->opened_ms + (uint64_t)t->due_hours * HOUR_MS), "input", input_of(t), "attest",
-                             (int)t->attest, "second_person", (int)t->second_person, "data", t->data ? t->data : json_object());
+    json_t *task =
+        json_make("{s:s,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:o,s:b,s:b,s:o}", "party", t->party, "title", t->title, "actions",
+                  actions_of(t), "link", t->link, "check", check, "worst", t->worst, "undo", t->undo, "due_ms",
+                  (json_int_t)(t->opened_ms + (uint64_t)t->due_hours * HOUR_MS), "input", input_of(t), "attest",
+                  (int)t->attest, "second_person", (int)t->second_person, "data", t->data ? t->data : json_object());
     return step_human(s, task);
 }
 
-/* ---- Evidence ---------------------------------------------------------------------------------------------------------- */
+/* ---- Evidence
+ * ---------------------------------------------------------------------------------------------------------- */
 /* CloudTrail's times are whole seconds: an event in the second of the opening counts. */
 static bool is_since(int64_t at_ms, uint64_t since_ms)
 {
@@ -67,7 +69,8 @@ const json_t *human_event(const json_t *events, const char *names, const char *u
     const json_t *latest = NULL;
     size_t i = 0;
     json_t *event = NULL;
-    json_array_foreach((json_t *)(uintptr_t)events, i, event) {
+    json_array_foreach((json_t *)(uintptr_t)events, i, event)
+    {
         bool fits = str_in_list(names, json_str_at(event, "name")) && is_since(json_int_at(event, "at_ms"), since_ms) &&
                     (!user_type[0] || str_eq(json_str_at(event, "user_type"), user_type));
         if (fits && (!latest || json_int_at(event, "at_ms") >= json_int_at(latest, "at_ms")))
@@ -80,9 +83,10 @@ json_t *human_evidence(const json_t *event)
 {
     char digest[65];
     json_digest(event, digest);
-    return json_make("{s:s,s:s,s:s,s:I,s:s,s:s,s:s}", "event_id", json_str_at(event, "id"), "name", json_str_at(event, "name"), "source",
-                     json_str_at(event, "source"), "at_ms", (json_int_t)json_int_at(event, "at_ms"), "user_type",
-                     json_str_at(event, "user_type"), "ip", json_str_at(event, "ip"), "hash", json_str_or(event, "hash", digest));
+    return json_make("{s:s,s:s,s:s,s:I,s:s,s:s,s:s}", "event_id", json_str_at(event, "id"), "name",
+                     json_str_at(event, "name"), "source", json_str_at(event, "source"), "at_ms",
+                     (json_int_t)json_int_at(event, "at_ms"), "user_type", json_str_at(event, "user_type"), "ip",
+                     json_str_at(event, "ip"), "hash", json_str_or(event, "hash", digest));
 }
 
 const json_t *human_word(const struct step *s, uint64_t since_ms)
@@ -109,7 +113,8 @@ json_t *human_root_devices(const json_t *facts)
 {
     json_t *serials = json_array(), *device = NULL;
     size_t i = 0;
-    json_array_foreach(json_object_get(facts, "devices"), i, device) {
+    json_array_foreach(json_object_get(facts, "devices"), i, device)
+    {
         if (str_ends(json_str_at(device, "user_arn"), ":root"))
             json_array_append_new(serials, json_string(json_str_at(device, "serial")));
     }
@@ -117,7 +122,27 @@ json_t *human_root_devices(const json_t *facts)
     return serials;
 }
 
-/* ---- Staffed hours ------------------------------------------------------------------------------------------------------ */
+const json_t *human_root_before(const json_t *fingerprint_before)
+{
+    const json_t *sections = json_at(fingerprint_before, "fingerprint.sections");
+    return json_object_get(json_object_get(sections, "iam.account"),
+                           "root"); /* the section's name has a dot: no path */
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool human_is_same_email(const char *a, const char *b)
+{
+    for (; *a && lower(*a) == lower(*b); a++)
+        b++;
+    return *a == *b;
+}
+
+/* ---- Staffed hours
+ * ------------------------------------------------------------------------------------------------------ */
 /* "08:30" as minutes of the day; -1 when it is not that. */
 static int minutes_of(const char *text)
 {
@@ -129,7 +154,8 @@ static int minutes_of(const char *text)
     return ((text[0] - '0') * 10 + text[1] - '0') * 60 + (text[3] - '0') * 10 + text[4] - '0';
 }
 
-/* "UTC" or "+05:30": minutes east. Names of places would need a clock database, which a step may not read: they count as UTC. */
+/* "UTC" or "+05:30": minutes east. Names of places would need a clock database, which a step may not read: they count
+ * as UTC. */
 static int zone_minutes(const char *zone)
 {
     int minutes = zone[0] == '+' || zone[0] == '-' ? minutes_of(zone + 1) : 0;

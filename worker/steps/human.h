@@ -1,8 +1,9 @@
 /* Tasks for people: one builder that holds us to what we promise a person, and the evidence that people's acts leave.
  *
- * A task says who, what, at most six numbered actions in plain words, one link, what will be checked, the worst case and how
- * to take it back, and when it is due. The machine looks before it asks and again each time it wakes: a person's "done" is
- * believed only where AWS cannot be read. A task's text must come out equal on every entry: no times, no counters. */
+ * A task says who, what, at most six numbered actions in plain words, one link, what will be checked, the worst case
+ * and how to take it back, and when it is due. The machine looks before it asks and again each time it wakes: a
+ * person's "done" is believed only where AWS cannot be read. A task's text must come out equal on every entry: no
+ * times, no counters. */
 #pragma once
 
 #include "worker/step.h"
@@ -18,7 +19,7 @@ struct human_task {
     const char *notice;                     /* NULL, or what it found just now; shown before `check` */
     const char *worst, *undo;
     uint32_t due_hours;
-    uint64_t opened_ms; /* from human_opened() */
+    uint64_t opened_ms;                                  /* from human_opened() */
     const char *input_key, *input_label, *input_pattern; /* NULL: nothing is typed in */
     bool attest;                                         /* a person's word is all there is, or part of it */
     bool second_person;                                  /* a second name is wanted with it */
@@ -30,7 +31,8 @@ uint64_t human_opened(struct step *s);
 /* Opens the task, or keeps it open. Asserts the bounds above. Never DONE. */
 enum step_result human_ask(struct step *s, const struct human_task *task);
 
-/* The latest event of one of `names` (comma list) by `user_type` ("" anybody) at or after `since_ms`; NULL when none. */
+/* The latest event of one of `names` (comma list) by `user_type` ("" anybody) at or after `since_ms`; NULL when none.
+ */
 const json_t *human_event(const json_t *events, const char *names, const char *user_type, uint64_t since_ms);
 /* What is kept of an event as evidence: {event_id, name, source, at_ms, user_type, ip, hash}. New reference. */
 json_t *human_evidence(const json_t *event);
@@ -41,5 +43,9 @@ void human_take_word(struct step *s, const json_t *word);
 
 /* Root's virtual MFA devices out of iam_list_virtual_mfa_devices' facts, sorted serials. New reference. */
 json_t *human_root_devices(const json_t *facts);
+/* The value "root" of section iam.account in fingerprint_before's result: {mfa, access_keys, devices}. */
+const json_t *human_root_before(const json_t *fingerprint_before);
+/* Addresses are compared without regard to the case of ASCII letters, as AWS does. */
+bool human_is_same_email(const char *a, const char *b);
 /* Milliseconds from `at_ms` until the next staffed minute; 0 inside one or when `staffed` is absent. */
 uint64_t human_staffed_wait(const json_t *staffed, uint64_t at_ms);

@@ -1,0 +1,165 @@
+/* access_handover: the customer hands over access to the management account.   Process item 1.2.   Undo:
+ * credential_retire. Two ways: a role that trusts our account with our external id, or an administrator's key, sealed.
+ * Done means that AWS itself answered with the agreed account. */
+#include "common/aws/services/sts.h"
+#include "worker/steps/human.h"
+
+static bool is_role_route(const struct step *s)
+{
+    return str_eq(json_str_at(step_import(s), "access.method"), "role");
+}
+
+/* Everything that any step may ask AWS in the customer's account, as one policy: an exact choice instead of
+ * administrator rights. Made from the steps' own manifests, so that it cannot say less or more than what the signer
+ * lets pass. */
+static json_t *exact_policy(void)
+{
+    json_auto_t *seen = json_object();
+    json_t *actions = json_array(), *value = NULL;
+    for (size_t d = 0; step_defs[d]; d++) {
+        for (size_t o = 0; step_defs[d]->ops && step_defs[d]->ops[o]; o++) {
+            const struct aws_op *op = step_defs[d]->ops[o];
+            if (op->who != AWS_AS_CUSTOMER || !op->permission)
+                continue;
+            for (const char *p = op->permission; *p; p += strspn(p, ",")) {
+                size_t len = strcspn(p, ",");
+                json_object_setn_new(seen, p, len, json_true());
+                p += len;
+            }
+        }
+    }
+    const char *action = NULL;
+    json_object_foreach(seen, action, value) json_array_append_new(actions, json_string(action));
+    json_sort_by(actions, NULL);
+    return json_make("{s:s,s:[{s:s,s:s,s:o,s:s}]}", "Version", "2012-10-17", "Statement", "Sid", "OrgImport", "Effect",
+                     "Allow", "Action", actions, "Resource", "*");
+}
+
+static json_t *bootstrap_trust(const struct step *s)
+{
+    AUTO_STR struct str principal;
+    str_init(&principal, 256);
+    str_addf(&principal, "arn:%s:iam::%s:root", step_var(s, "partition"), step_var(s, "operator_account_id"));
+    return json_make("{s:s,s:[{s:s,s:{s:s},s:s,s:{s:{s:s}}}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
+                     "Principal", "AWS", principal.data, "Action", "sts:AssumeRole", "Condition", "StringEquals",
+                     "sts:ExternalId", step_var(s, "external_id_bootstrap"));
+}
+
+static json_t *task_data(const struct step *s, const json_t *identity)
+{
+    return json_make(
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:[s,s,s,s]}", "bootstrap_role", step_var(s, "bootstrap_role"),
+        "operator_account_id", step_var(s, "operator_account_id"), "external_id", step_var(s, "external_id_bootstrap"),
+        "role_arn", json_str_at(step_import(s), "access.role_arn"), "account_id", step_var(s, "account_id"), "code",
+        json_str_at(identity, "code"), "managed_policy", "AdministratorAccess", "trust", bootstrap_trust(s), "policy",
+        exact_policy(), "overview",
+        "Your organization stays yours. We take over the bill of the management account: its root email address, "
+        "password and "
+        "second factor, two or three roles for billing tools, the payment method, the tax profile, and one cost report "
+        "with its "
+        "bucket. Accounts, organizational units, policies and everything that runs stay as they are; we record them "
+        "before and "
+        "after and show you that nothing else changed. At the end we delete the access that you hand over now.",
+        "meaning",
+        "Reading: organization, accounts, policies, roles, buckets' names, reports and tax settings, to compare before "
+        "and after.",
+        "Writing: up to three roles with their policies, one bucket, one cost report, the tax registration. Nothing "
+        "else is possible "
+        "for the program, whatever rights it has.",
+        "Removing: only what we made, and at the end the user or key that you hand over now.",
+        "Never: member accounts, organizational units, service control policies, other users, other roles, your data.");
+}
+
+/* Why the access that we have does not do. NULL when there is none yet. */
+static const char *notice_of(struct step *s, const json_t *identity)
+{
+    const char *text = json_str_at(identity, "text");
+    return text[0] ? step_text(s, "Last look: %.300s.", text) : NULL;
+}
+
+static enum step_result ask_for_role(struct step *s, const json_t *identity)
+{
+    const char *role = step_var(s, "bootstrap_role");
+    return human_ask(
+        s,
+        &(struct human_task){
+            .party = "customer",
+            .title = "Let us into the management account with a role",
+            .actions =
+                {step_text(s, "Sign in to AWS account %s as an administrator.", step_var(s, "account_id")),
+                 step_text(s,
+                           "Open IAM, Roles, Create role, and choose \"AWS account\", then \"Another AWS account\" %s.",
+                           step_var(s, "operator_account_id")),
+                 step_text(
+                     s, "Tick \"Require external ID\" and enter %s. It makes sure that nobody else can use the role.",
+                     step_var(s, "external_id_bootstrap")),
+                 "Attach the policy AdministratorAccess, or the exact policy that is shown with this task.",
+                 step_text(s, "Name the role %s and create it.", role)},
+            .link = "https://us-east-1.console.aws.amazon.com/iam/home#/roles/create",
+            .check =
+                "We try to use the role every minute and ask AWS which account answers. You need not report anything.",
+            .notice = notice_of(s, identity),
+            .worst = "Whoever controls our account could administer your management account until the role is deleted. "
+                     "That is why "
+                     "the role only works with your own external ID and why we delete our access at the end.",
+            .undo = "Delete the role in IAM at any time: our access ends at once and the import waits.",
+            .due_hours = 72,
+            .opened_ms = human_opened(s),
+            .data = task_data(s, identity)});
+}
+
+static enum step_result ask_for_key(struct step *s, const json_t *identity)
+{
+    return human_ask(
+        s,
+        &(struct human_task){
+            .party = "customer",
+            .title = "Hand over an administrator's access key for the management account",
+            .actions =
+                {step_text(s, "Sign in to AWS account %s as an administrator.", step_var(s, "account_id")),
+                 "Open IAM, Users, Create user. Name it orgimport; it needs no access to the console.",
+                 "Attach the policy AdministratorAccess to the user, or the exact policy that is shown with this task.",
+                 "Open the new user, Security credentials, Create access key, and choose \"Third-party service\".",
+                 "Give the key to your contact through the agreed upload, which seals it on the way. Never send it by "
+                 "mail "
+                 "or chat."},
+            .link = "https://us-east-1.console.aws.amazon.com/iam/home#/users/create",
+            .check = "We ask AWS which account the key belongs to as soon as it arrives.",
+            .notice = notice_of(s, identity),
+            .worst = "Whoever gets hold of the key could administer your management account. It is stored sealed, used "
+                     "by this "
+                     "import only, and deleted at the end; we show you AWS's refusal of the dead key as proof.",
+            .undo = "Deactivate or delete the key in IAM at any time: our access ends at once and the import waits.",
+            .due_hours = 72,
+            .opened_ms = human_opened(s),
+            .data = task_data(s, identity)});
+}
+
+static void set_user(struct step *s, const char *arn)
+{
+    const char *slash = strrchr(arn, '/');
+    step_set_str(s, "user", strstr(arn, ":user/") && slash ? slash + 1 : "");
+}
+
+static enum step_result run(struct step *s)
+{
+    const json_t *identity = NULL;
+    TRY(step_identity(s, &identity));
+    if (!json_bool_at(identity, "ok"))
+        return is_role_route(s) ? ask_for_role(s, identity) : ask_for_key(s, identity);
+    step_set_str(s, "account", json_str_at(identity, "account"));
+    step_set_str(s, "arn", json_str_at(identity, "arn"));
+    step_set_str(s, "method", json_str_at(identity, "method"));
+    step_set_str(s, "access_key_id", json_str_at(identity, "access_key_id"));
+    set_user(s, json_str_at(identity, "arn"));
+    step_grade(s, "probed");
+    return STEP_DONE;
+}
+
+const struct step_def step_access_handover = {
+    .name = "access_handover",
+    .item = "1.2",
+    .run = run,
+    .ops = OPS(&sts_get_caller_identity),
+    .version = 1,
+};

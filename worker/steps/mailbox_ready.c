@@ -1,0 +1,57 @@
+/* mailbox_ready: the mailbox of the new root address can be read by the operator.   Process item 1.3.   No undo:
+ * nothing is changed. A dead mailbox under a root account is a root account that is lost: so a code goes out and must
+ * come back. */
+#include "worker/steps/human.h"
+
+static const char *const subject = "Code for the new root mailbox";
+
+static const char *mail_text(struct step *s, const char *code)
+{
+    return step_text(
+        s,
+        "Code: %s\n\nThis address is to become the root address of AWS account %s. Type the code into the task "
+        "\"Prove that the new root mailbox works\". If you do not know what this is about, tell the operator.\n",
+        code, step_var(s, "account_id"));
+}
+
+static enum step_result run(struct step *s)
+{
+    const char *mailbox = step_var(s, "root_email"), *code = step_code(s, "mailbox");
+    TRY(step_mail(s, "code", mailbox, subject, mail_text(s, code)));
+
+    const json_t *done = step_signal(s, "done");
+    const char *typed = json_str_at(done, "code");
+    if (str_eq(typed, code)) {
+        step_set_str(s, "mailbox", mailbox);
+        step_set_str(s, "by", json_str_at(done, "by"));
+        step_grade(s, "probed");
+        return STEP_DONE;
+    }
+    return human_ask(
+        s,
+        &(struct human_task){
+            .party = "operator",
+            .title = "Prove that the new root mailbox works",
+            .actions = {step_text(s, "Open the mailbox %s.", mailbox),
+                        step_text(s, "Find the message \"%s\". Look into the spam folder too.", subject),
+                        "Type its six digits here."},
+            .link = "https://mail.google.com/",
+            .check = "The code must be the one that we sent to that address.",
+            .notice = done ? "The code that was typed in last is not the one that we sent: please look again." : NULL,
+            .worst = "If nobody can read this mailbox, a lost root password can never be reset and the account is lost "
+                     "with it.",
+            .undo = "Nothing is changed at AWS by this task.",
+            .due_hours = 72,
+            .opened_ms = human_opened(s),
+            .input_key = "code",
+            .input_label = "6-digit code",
+            .input_pattern = "[0-9]{6}",
+            .data = json_make("{s:s}", "mailbox", mailbox)});
+}
+
+const struct step_def step_mailbox_ready = {
+    .name = "mailbox_ready",
+    .item = "1.3",
+    .run = run,
+    .version = 1,
+};
