@@ -57,6 +57,8 @@ typedef void aws_done_fn(void *arg, const struct aws_outcome *outcome);
 /* Always answers later. A refusal by grant, endpoint or lease comes as an error with applied NO. */
 struct aws_call *aws_call(struct aws_client *client, const struct aws_call_input *input, aws_done_fn *done, void *arg);
 void aws_call_cancel(struct aws_call *call); /* no callback afterwards */
+/* The lease was renewed: a call that still waits for its turn may leave until then. */
+void aws_call_leave_before(struct aws_call *call, uint64_t boot_ms);
 /* How long until a call of that family may leave (0: now): the buckets, for a step runtime that wants to know. */
 uint32_t aws_client_wait_ms(const struct aws_client *client, const char *rate_key, const struct aws_op *op);
 
