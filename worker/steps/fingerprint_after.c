@@ -84,7 +84,6 @@ static void set_verdict(struct step *s, const json_t *after, json_t *verdict, bo
     step_set(s, "fingerprint", json_incref((json_t *)(uintptr_t)after));
     step_set_str(s, "root", json_str_at(after, "root"));
     warn_unstable(s, verdict);
-    step_grade(s, "probed");
 }
 
 static enum step_result run(struct step *s)
@@ -103,6 +102,7 @@ static enum step_result run(struct step *s)
         set_verdict(s, after, verdict, false);
         return STEP_DONE;
     }
+    step_set_str(s, "verdict", json_str_at(verdict, "verdict")); /* shown while the import is held */
     AUTO_STR struct str first;
     str_init(&first, 200);
     fingerprint_words(json_array_get(open, 0), &first);
