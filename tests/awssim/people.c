@@ -1,0 +1,459 @@
+/* The scripted customer and operator: a thread that reads the fleet's open tasks, does each in the world after a delay, and says so.
+ *
+ * Invariant: people touch worlds only through the admin endpoint of this same server, as separate requests, so that worlds change
+ * in one thread. What they remember (who was asked what, when, how often) lives here and dies with the run: asked again, they do
+ * it again. Oddness by kind: people_quirk(). */
+#include "people.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct person { /* one task, seen through the eyes of who does it */
+    const char *task_id, *step, *import_id;
+    const json_t *task, *data;
+    char account[16], kind[48], mfa[16], access[8];
+    unsigned tries;
+};
+
+static struct {
+    char self[256], fleet[256], token_file[1024], token[512];
+    uint32_t delay_ms;
+    uint64_t random, round, failed_looked_ms;
+    json_t *memory;  /* task or import id -> {"at", "tries", "round"} */
+    json_t *imports; /* import id -> external_ref */
+    json_t *worlds;  /* external_ref -> description */
+    pthread_t thread;
+    bool running;
+    atomic_bool stop;
+} people;
+
+static uint64_t people_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Nobody is punctual: half to one and a half of the delay. */
+static uint64_t people_delay(const char *kind)
+{
+    people.random = people.random * 6364136223846793005u + 1442695040888963407u;
+    uint64_t delay = people.delay_ms / 2 + (people.random >> 33) % ((uint64_t)people.delay_ms + 1);
+    return svc_is(kind, "slow_human") ? delay * 5 : delay;
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------------------------------- */
+
+static json_t *fleet_get(const char *path, long *ret_status)
+{
+    char url[1200];
+    snprintf(url, sizeof url, "%s%s", people.fleet, path);
+    return people_http("GET", url, people.token, NULL, ret_status);
+}
+
+static bool fleet_post(const char *path, json_t *body /* taken */)
+{
+    char url[1200];
+    long status;
+    snprintf(url, sizeof url, "%s%s", people.fleet, path);
+    json_decref(people_http("POST", url, people.token, body, &status));
+    json_decref(body);
+    return status >= 200 && status < 300;
+}
+
+static bool world_act(const struct person *p, const char *what, json_t *args /* taken; may be NULL */)
+{
+    char url[600];
+    long status;
+    json_t *body = json_pack("{s:s, s:o}", "what", what, "args", args ? args : json_object());
+    snprintf(url, sizeof url, "%s/_sim/world/%s/act", people.self, p->account);
+    json_t *answer = people_http("POST", url, NULL, body, &status);
+    if (status != 200)
+        fprintf(stderr, "orgimport-awssim: people: %s for %s: %s\n", what, p->account, svc_text(answer, "error"));
+    json_decref(answer);
+    json_decref(body);
+    return status == 200;
+}
+
+/* ---- Who is it about? -------------------------------------------------------------------------------------------------- */
+
+static const json_t *world_of(const char *external_ref)
+{
+    const json_t *known = json_object_get(people.worlds, external_ref);
+    if (known != NULL)
+        return known;
+    char url[600];
+    long status;
+    snprintf(url, sizeof url, "%s/_sim/worlds", people.self);
+    json_t *list = people_http("GET", url, NULL, NULL, &status);
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one) json_object_set(people.worlds, svc_text(one, "external_ref"), one);
+    json_decref(list);
+    return json_object_get(people.worlds, external_ref);
+}
+
+static bool person_of_ref(struct person *p, const char *external_ref)
+{
+    const json_t *world = world_of(external_ref);
+    if (world == NULL || external_ref[0] == '\0')
+        return false; /* not a customer of this simulator */
+    snprintf(p->account, sizeof p->account, "%s", svc_text(world, "account"));
+    snprintf(p->kind, sizeof p->kind, "%s", svc_text(world, "kind"));
+    snprintf(p->mfa, sizeof p->mfa, "%s", svc_text(world, "mfa_mode"));
+    snprintf(p->access, sizeof p->access, "%s", svc_text(world, "access"));
+    return true;
+}
+
+static bool person_of_import(struct person *p, const char *import_id)
+{
+    const json_t *known = json_object_get(people.imports, import_id);
+    if (known == NULL) {
+        char path[200];
+        long status;
+        snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
+        json_t *import = fleet_get(path, &status);
+        if (status == 200)
+            json_object_set_new(people.imports, import_id, json_string(svc_text(import, "external_ref")));
+        json_decref(import);
+        known = json_object_get(people.imports, import_id);
+    }
+    return known != NULL && person_of_ref(p, json_string_value(known));
+}
+
+/* ---- What each step needs ---------------------------------------------------------------------------------------------- */
+
+static const char *data_text(const struct person *p, const char *name, const char *otherwise)
+{
+    const char *text = svc_text(p->data, name);
+    return text[0] != '\0' ? text : otherwise;
+}
+
+static bool do_access(const struct person *p)
+{
+    if (!svc_is(p->access, "role"))
+        return false; /* the key came with the file; another one only a person can hand over */
+    return world_act(p, "customer.bootstrap_role",
+                     json_pack("{s:s, s:s, s:s}", "role", data_text(p, "bootstrap_role", "OrgImportBootstrap"), "operator_account_id",
+                               data_text(p, "operator_account_id", "999900000001"), "external_id", data_text(p, "external_id", "")));
+}
+
+static bool do_root_email(const struct person *p)
+{
+    const char *email = data_text(p, "root_email", "");
+    char wrong[96];
+    snprintf(wrong, sizeof wrong, "oops-%.60s", email);
+    bool mistaken = svc_is(p->kind, "wrong_email_first") && p->tries == 0;
+    bool done = world_act(p, "customer.root_email", json_pack("{s:s}", "email", mistaken ? wrong : email));
+    if (done && svc_is(p->kind, "key_revoked"))
+        world_act(p, "customer.key_deactivate", NULL);
+    return done;
+}
+
+static bool do_mfa_handover(const struct person *p)
+{
+    if (svc_is(p->mfa, "classic"))
+        return world_act(p, "customer.root_mfa_off", NULL);
+    return world_act(p, "operator.root_mfa_on", NULL); /* the customer's own device stays until root_mfa */
+}
+
+static bool do_root_password(const struct person *p)
+{
+    static const char *const changes[] = {"foreign.create_user", "foreign.trusted_service", "foreign.new_scp", "foreign.contact", "foreign.create_role"};
+    if (svc_is(p->kind, "foreign_change") && p->tries == 0)
+        world_act(p, changes[strtoull(p->account, NULL, 10) / 1000 % 5], NULL);
+    return world_act(p, "operator.root_password", NULL);
+}
+
+static bool do_root_mfa(const struct person *p)
+{
+    return world_act(p, "operator.root_mfa_on", NULL) && world_act(p, "customer.root_mfa_leave", NULL);
+}
+
+static bool do_partner(const struct person *p)
+{
+    return world_act(p, "aws.partner_program", json_pack("{s:s}", "display_name", data_text(p, "display_name", "By request")));
+}
+
+static bool do_payment(const struct person *p)
+{
+    return world_act(p, "operator.payment_method", json_pack("{s:s}", "description", data_text(p, "description", "operator's")));
+}
+
+static bool do_tax(const struct person *p)
+{
+    json_t *args = json_object(), *entry = json_object_get(p->data, "entry");
+    if (entry != NULL)
+        json_object_set(args, "entry", entry);
+    return world_act(p, "operator.tax_by_hand", args);
+}
+
+static bool do_email_verify(const struct person *p)
+{
+    return world_act(p, "operator.org_email_verify", NULL);
+}
+
+static bool do_billing_access(const struct person *p)
+{
+    return !svc_is(p->kind, "no_admin") && world_act(p, "customer.billing_access_on", NULL);
+}
+
+static bool do_nothing(const struct person *p)
+{
+    (void)p;
+    return true; /* only the word is asked for */
+}
+
+static const struct doing {
+    const char *step;
+    bool (*act)(const struct person *p);
+} doings[] = {
+    {"access_handover", do_access},     {"mailbox_ready", do_nothing}, {"root_email", do_root_email},
+    {"root_mfa_handover", do_mfa_handover}, {"root_password", do_root_password}, {"root_mfa", do_root_mfa},
+    {"partner_program", do_partner},    {"payment_method", do_payment}, {"tax_profile", do_tax},
+    {"org_email_verify", do_email_verify}, {"admin_access", do_billing_access}, {"role_cloudhealth", do_nothing},
+};
+
+/* ---- Saying so --------------------------------------------------------------------------------------------------------- */
+
+/* The code in the newest mail to that address: the last six digits in a row. */
+static bool mailed_code(const struct person *p, char ret[16])
+{
+    char to[256], url[900];
+    long status;
+    ret[0] = '\0';
+    people_escape(data_text(p, "root_email", data_text(p, "to", "")), to, sizeof to);
+    snprintf(url, sizeof url, "%s/_sim/mail?to=%s", people.self, to);
+    json_t *mails = people_http("GET", url, NULL, NULL, &status);
+    const char *text = svc_text(json_array_get(mails, json_array_size(mails) ? json_array_size(mails) - 1 : 0), "text");
+    for (const char *at = text; *at != '\0';) {
+        size_t digits = strspn(at, "0123456789");
+        if (digits == 6)
+            snprintf(ret, 16, "%.6s", at);
+        at += digits ? digits : 1;
+    }
+    json_decref(mails);
+    return ret[0] != '\0';
+}
+
+static const char *person_name(const struct person *p)
+{
+    return strncmp(svc_text(p->task, "party"), "customer", 8) == 0 ? "jane.doe@customer.example" : "o.perator@reseller.example";
+}
+
+static bool say_done(const struct person *p)
+{
+    char path[300], value[128];
+    json_t *body = json_pack("{s:s, s:s}", "by", person_name(p), "note", "done by the script of the simulator");
+    const char *key = svc_text(json_object_get(p->task, "input"), "key");
+    if (json_is_true(json_object_get(p->task, "second_person")))
+        json_object_set_new(body, "second_person", json_string("s.econd@reseller.example"));
+    if (key[0] != '\0') {
+        if (strstr(key, "serial") != NULL)
+            snprintf(value, sizeof value, "arn:aws:iam::%s:mfa/operator-security", p->account);
+        else if (!mailed_code(p, value)) {
+            json_decref(body);
+            return false; /* the mail is still on its way */
+        }
+        json_object_set_new(body, key, json_string(value));
+    }
+    snprintf(path, sizeof path, "/v1/tasks/%.160s:done", p->task_id);
+    return fleet_post(path, body);
+}
+
+/* Does it, and says so where a word is wanted; else only asks the machine to look now. */
+static bool person_acts(const struct person *p)
+{
+    char path[300];
+    bool word = json_is_true(json_object_get(p->task, "attest")) || json_is_object(json_object_get(p->task, "input"));
+    for (size_t i = 0; i < sizeof doings / sizeof doings[0]; i++)
+        if (svc_is(doings[i].step, p->step) && !doings[i].act(p))
+            return false;
+    if (word)
+        return say_done(p);
+    snprintf(path, sizeof path, "/v1/tasks/%.160s:recheck", p->task_id);
+    return fleet_post(path, json_object());
+}
+
+/* What odd people do instead. True when that is all. */
+static bool people_quirk(const struct person *p)
+{
+    if (svc_is(p->kind, "nobody_home") && svc_is(p->step, "root_email"))
+        return true;
+    if (svc_is(p->kind, "customer_refuses") && svc_is(p->step, "root_mfa_handover")) {
+        char path[300];
+        snprintf(path, sizeof path, "/v1/tasks/%.160s:reject", p->task_id);
+        fleet_post(path, json_pack("{s:s, s:s}", "by", "jane.doe@customer.example", "reason", "our policy forbids it"));
+        return true;
+    }
+    return false;
+}
+
+/* ---- Going round ------------------------------------------------------------------------------------------------------- */
+
+/* Remembers `id` and answers whether its time has come. */
+static bool memory_due(const char *id, const char *kind, unsigned *ret_tries)
+{
+    json_t *one = json_object_get(people.memory, id);
+    if (one == NULL) {
+        one = json_pack("{s:I, s:i}", "at", (json_int_t)(people_now() + people_delay(kind)), "tries", 0);
+        json_object_set_new(people.memory, id, one);
+    }
+    json_object_set_new(one, "round", json_integer((json_int_t)people.round));
+    *ret_tries = (unsigned)svc_number(one, "tries");
+    return people_now() >= svc_number(one, "at");
+}
+
+/* Again later, in case it was not enough: sooner when it failed, ever later when it seemed to work. */
+static void memory_again(const char *id, const char *kind, bool done)
+{
+    json_t *one = json_object_get(people.memory, id);
+    uint64_t tries = svc_number(one, "tries");
+    uint64_t wait = done ? (people_delay(kind) + 1500) << (tries < 5 ? tries : 5) : people_delay(kind) / 2 + 250;
+    json_object_set_new(one, "at", json_integer((json_int_t)(people_now() + wait)));
+    if (done)
+        json_object_set_new(one, "tries", json_integer((json_int_t)tries + 1));
+}
+
+static void memory_forget(void)
+{
+    const char *id;
+    json_t *one;
+    void *next;
+    json_object_foreach_safe(people.memory, next, id, one)
+        if (svc_number(one, "round") + 1 < people.round && strncmp(id, "tsk_", 4) == 0) json_object_del(people.memory, id);
+}
+
+static void do_task(const json_t *task)
+{
+    struct person p = {.task = task, .task_id = svc_text(task, "id"), .step = svc_text(task, "step"), .import_id = svc_text(task, "import_id"),
+                       .data = json_object_get(task, "data")};
+    if (p.task_id[0] == '\0' || !person_of_import(&p, p.import_id))
+        return;
+    if (!memory_due(p.task_id, p.kind, &p.tries))
+        return;
+    bool done = people_quirk(&p) || person_acts(&p);
+    memory_again(p.task_id, p.kind, done);
+}
+
+static void do_tasks(void)
+{
+    char after[200] = "", path[400];
+    for (int page = 0; page < 1000 && !people.stop; page++) {
+        long status;
+        snprintf(path, sizeof path, "/v1/tasks?limit=100%s%s", after[0] ? "&starting_after=" : "", after);
+        json_t *list = fleet_get(path, &status);
+        const json_t *data = json_object_get(list, "data");
+        size_t i;
+        const json_t *task;
+        if (status == 200)
+            json_array_foreach(data, i, task) if (!people.stop) do_task(task);
+        bool more = status == 200 && json_is_true(json_object_get(list, "has_more")) && json_array_size(data) > 0;
+        const char *next = svc_text(list, "next");
+        if (more)
+            people_escape(next[0] ? next : svc_text(json_array_get(data, json_array_size(data) - 1), "id"), after, sizeof after);
+        json_decref(list);
+        if (!more)
+            return;
+    }
+}
+
+static void mend(const json_t *import)
+{
+    struct person p = {0};
+    const char *id = svc_text(import, "id");
+    char path[300];
+    if (!person_of_ref(&p, svc_text(import, "external_ref")) || !svc_is(p.kind, "mends_after_failure"))
+        return;
+    if (!memory_due(id, p.kind, &p.tries) || p.tries >= 5)
+        return;
+    bool done = world_act(&p, "customer.rename_role", NULL);
+    snprintf(path, sizeof path, "/v1/imports/%.160s:retry", id);
+    memory_again(id, p.kind, done && fleet_post(path, json_object()));
+}
+
+/* Some customers mend what the checks found, and the operator retries. */
+static void do_failed(void)
+{
+    long status;
+    if (people_now() < people.failed_looked_ms + 700)
+        return;
+    people.failed_looked_ms = people_now();
+    char after[200] = "", path[400];
+    for (int page = 0; page < 100 && !people.stop; page++) {
+        snprintf(path, sizeof path, "/v1/imports?state=failed&limit=100%s%s", after[0] ? "&starting_after=" : "", after);
+        json_t *list = fleet_get(path, &status);
+        const json_t *data = json_object_get(list, "data");
+        size_t i;
+        const json_t *import;
+        json_array_foreach(data, i, import) mend(import);
+        bool more = status == 200 && json_is_true(json_object_get(list, "has_more")) && json_array_size(data) > 0;
+        const char *next = svc_text(list, "next");
+        if (more)
+            people_escape(next[0] ? next : svc_text(json_array_get(data, json_array_size(data) - 1), "id"), after, sizeof after);
+        json_decref(list);
+        if (!more)
+            return;
+    }
+}
+
+static void read_token(void)
+{
+    FILE *file = people.token_file[0] ? fopen(people.token_file, "re") : NULL;
+    if (file == NULL)
+        return;
+    size_t bytes = fread(people.token, 1, sizeof people.token - 1, file);
+    people.token[bytes] = '\0';
+    people.token[strcspn(people.token, " \r\n")] = '\0';
+    fclose(file);
+}
+
+static void *people_run(void *arg)
+{
+    (void)arg;
+    uint32_t pause = people.delay_ms / 2 < 50 ? 50 : people.delay_ms / 2 > 1000 ? 1000 : people.delay_ms / 2;
+    if (!people_http_open(&people.stop))
+        return NULL;
+    while (!people.stop) {
+        people.round++;
+        read_token();
+        do_tasks();
+        do_failed();
+        memory_forget();
+        for (uint32_t slept = 0; slept < pause && !people.stop; slept += 25)
+            nanosleep(&(struct timespec){.tv_nsec = 25000000}, NULL);
+    }
+    people_http_close();
+    return NULL;
+}
+
+int sim_people_start(const char *self_url, const char *dispatcher_url, const char *token_file, uint32_t delay_ms, uint64_t seed)
+{
+    snprintf(people.self, sizeof people.self, "%s", self_url);
+    snprintf(people.fleet, sizeof people.fleet, "%s", dispatcher_url);
+    size_t bytes = strlen(people.fleet);
+    if (bytes > 0 && people.fleet[bytes - 1] == '/')
+        people.fleet[bytes - 1] = '\0';
+    snprintf(people.token_file, sizeof people.token_file, "%s", token_file ? token_file : "");
+    people.delay_ms = delay_ms;
+    people.random = seed * 2862933555777941757u + 3037000493u;
+    people.memory = json_object();
+    people.imports = json_object();
+    people.worlds = json_object();
+    people.running = pthread_create(&people.thread, NULL, people_run, NULL) == 0;
+    return people.running ? 0 : -1;
+}
+
+void sim_people_stop(void)
+{
+    if (!people.running)
+        return;
+    people.stop = true;
+    pthread_join(people.thread, NULL);
+    people.running = false;
+    json_decref(people.memory);
+    json_decref(people.imports);
+    json_decref(people.worlds);
+}
