@@ -140,7 +140,7 @@ static const json_t *fake_facts(struct fake_host *h, const struct step_call *cal
 
 static void fake_answer(struct fake_host *h, struct step_call *call)
 {
-    const json_t *facts = fake_facts(h, call);
+    json_auto_t *facts = json_deep_copy(fake_facts(h, call)); /* the world may change, what was read may not */
     const char *code = json_str_at(facts, "$error");
     struct err err = {0};
     if (code[0])

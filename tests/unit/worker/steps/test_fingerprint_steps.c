@@ -1,0 +1,373 @@
+/* Fingerprint steps: what is read, what is dropped, two equal reads, and what holds an import. */
+#include "common/proof/fingerprint.h"
+#include "worker/steps/fingerprint_shape.h"
+#include "worker/steps/fingerprint_words.h"
+
+#include "tests/unit/worker/steps/fake_host.h"
+
+static const char world_text[] =
+    "{\"organizations:DescribeOrganization\":{\"id\":\"o-1\",\"arn\":\"arn:o\",\"feature_set\":\"ALL\",\"master_account_id\":\"111122223333\","
+    "\"master_email\":\"old@acme.example\"},"
+    "\"organizations:ListAccounts\":{\"accounts\":[{\"id\":\"111122223333\",\"email\":\"old@acme.example\",\"name\":\"payer\",\"state\":\"ACTIVE\","
+    "\"joined_method\":\"INVITED\",\"joined_ms\":5},{\"id\":\"444455556666\",\"email\":\"b@acme.example\",\"name\":\"b\",\"state\":\"SUSPENDED\","
+    "\"joined_method\":\"CREATED\",\"joined_ms\":6}]},"
+    "\"organizations:ListRoots\":{\"roots\":[{\"id\":\"r-1\",\"name\":\"Root\",\"policy_types\":[{\"type\":\"SERVICE_CONTROL_POLICY\",\"status\":\"ENABLED\"}]}]},"
+    "\"organizations:ListOrganizationalUnitsForParent|r-1\":{\"ous\":[{\"id\":\"ou-1\",\"name\":\"Prod\"}]},"
+    "\"organizations:ListOrganizationalUnitsForParent|ou-1\":{\"ous\":[{\"id\":\"ou-2\",\"name\":\"Deep\"}]},"
+    "\"organizations:ListOrganizationalUnitsForParent\":{\"ous\":[]},"
+    "\"organizations:ListAccountsForParent|r-1\":{\"accounts\":[\"111122223333\"]},"
+    "\"organizations:ListAccountsForParent|ou-2\":{\"accounts\":[\"444455556666\"]},"
+    "\"organizations:ListAccountsForParent\":{\"accounts\":[]},"
+    "\"organizations:ListPolicies|SERVICE_CONTROL_POLICY\":{\"policies\":[{\"id\":\"p-1\",\"name\":\"deny\",\"type\":\"SERVICE_CONTROL_POLICY\",\"aws_managed\":false}]},"
+    "\"organizations:ListPolicies|BEDROCK_POLICY\":{\"$error\":\"InvalidInputException\"},"
+    "\"organizations:ListPolicies\":{\"policies\":[]},"
+    "\"organizations:DescribePolicy\":{\"id\":\"p-1\",\"content\":{\"Version\":\"2012-10-17\"}},"
+    "\"organizations:ListTargetsForPolicy\":{\"targets\":[\"ou-1\",\"r-1\"]},"
+    "\"organizations:ListAWSServiceAccessForOrganization\":{\"services\":[{\"principal\":\"sso.amazonaws.com\",\"enabled_ms\":7}]},"
+    "\"organizations:ListDelegatedAdministrators\":{\"administrators\":[\"444455556666\"]},"
+    "\"organizations:ListDelegatedServicesForAccount\":{\"services\":[\"z.amazonaws.com\",\"a.amazonaws.com\"]},"
+    "\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[{\"id\":\"h-1\",\"action\":\"INVITE\",\"state\":\"ACCEPTED\"},"
+    "{\"id\":\"h-2\",\"action\":\"INVITE\",\"state\":\"OPEN\",\"expires_ms\":1800000050000,\"parties\":[{\"id\":\"x\",\"type\":\"EMAIL\"}]}]},"
+    "\"sso:ListInstances|us-east-1\":{\"instances\":[]},\"sso:ListInstances|eu-west-1\":{\"instances\":[{\"arn\":\"arn:i\",\"status\":\"ACTIVE\"}]},"
+    "\"ram:GetResourceShares\":{\"$error\":\"AccessDeniedException\"},"
+    "\"backup:DescribeGlobalSettings\":{\"settings\":{\"isCrossAccountBackupEnabled\":\"true\"}},"
+    "\"cloudformation:DescribeOrganizationsAccess\":{\"status\":\"ENABLED\"},"
+    "\"iam:GetAccountAuthorizationDetails\":{\"users\":[{\"name\":\"jane\",\"path\":\"/\",\"user_id\":\"U1\",\"groups\":[\"b\",\"a\"],\"policies\":[],\"inline\":{},\"tags\":{}}],"
+    "\"groups\":[{\"name\":\"a\",\"path\":\"/\",\"group_id\":\"G1\",\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{}}],"
+    "\"roles\":[{\"name\":\"app\",\"path\":\"/\",\"role_id\":\"R1\",\"trust\":{\"Version\":\"2012-10-17\"},\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{},\"tags\":{\"t\":\"1\"}}],"
+    "\"policies\":[{\"name\":\"p\",\"arn\":\"arn:p\",\"document\":{\"Version\":\"2012-10-17\"}}]},"
+    "\"iam:ListRoles\":{\"roles\":[{\"name\":\"app\",\"description\":\"an app\",\"max_session\":7200}]},"
+    "\"iam:GetAccountSummary\":{\"summary\":{\"AccountMFAEnabled\":1,\"AccountAccessKeysPresent\":0,\"Roles\":12}},"
+    "\"iam:ListVirtualMFADevices\":{\"devices\":[{\"serial\":\"arn:theirs\",\"user_arn\":\"arn:aws:iam::111122223333:root\"}]},"
+    "\"iam:ListAccountAliases\":{\"aliases\":[\"acme\"]},\"iam:GetAccountPasswordPolicy\":{\"policy\":{\"MinimumPasswordLength\":\"14\"}},"
+    "\"iam:ListSAMLProviders\":{\"providers\":[\"arn:saml\"]},\"iam:ListOpenIDConnectProviders\":{\"providers\":[]},"
+    "\"s3:ListBuckets\":{\"buckets\":[{\"name\":\"logs\",\"region\":\"eu-west-1\"}]},"
+    "\"cur:DescribeReportDefinitions\":{\"reports\":[{\"ReportName\":\"old\",\"TimeUnit\":\"DAILY\",\"AdditionalArtifacts\":[],"
+    "\"AdditionalSchemaElements\":[\"SPLIT\",\"RESOURCES\"],\"ReportStatus\":{\"lastStatus\":\"SUCCESS\",\"lastDelivery\":\"x\"}}]},"
+    "\"bcm-data-exports:ListExports\":{\"exports\":[\"arn:e\"]},\"bcm-data-exports:GetExport\":{\"arn\":\"arn:e\",\"name\":\"e\",\"query\":\"SELECT 1\"},"
+    "\"tax:ListTaxRegistrations\":{\"accounts\":[{\"accountId\":\"111122223333\",\"accountMetaData\":{\"seller\":\"EMEA\"},"
+    "\"taxRegistration\":{\"registrationId\":\"DE1\",\"registrationType\":\"VAT\",\"legalName\":\"Acme\",\"status\":\"Pending\"}}]},"
+    "\"tax:GetTaxInheritance\":{\"status\":\"OptOut\"},"
+    "\"account:GetContactInformation\":{\"contact\":{\"FullName\":\"Acme\"}},"
+    "\"account:GetAlternateContact|BILLING\":{\"name\":\"Bill\",\"email\":\"bill@acme.example\"}}";
+
+static json_t *read_text(const char *text)
+{
+    json_t *value = fake_json(text);
+    assert_non_null(value);
+    return value;
+}
+
+static void start(struct fake_host *h)
+{
+    *h = (struct fake_host){.now_ms = 1800000000000ULL};
+    h->world = read_text(world_text);
+    h->import = read_text("{\"id\":\"imp_1\",\"created_ms\":1799999000000,\"customer\":{\"name\":\"Acme\"},\"vars\":{\"account_id\":\"111122223333\","
+                          "\"region\":\"us-east-1\",\"roles\":{\"cmp\":{\"name\":\"ours\"}}}}");
+    h->results = json_object();
+    h->signals = json_object();
+}
+
+static const json_t *at(const struct fake_host *h, const char *section, const char *key)
+{
+    const json_t *sections = json_object_get(json_object_get(h->result, "fingerprint"), "sections");
+    return json_object_get(json_object_get(sections, section), key);
+}
+
+/* Runs fingerprint_before and keeps its result for what follows. */
+static void take_before(struct fake_host *h)
+{
+    start(h);
+    fake_run(h, &step_fingerprint_before);
+    assert_int_equal(h->outcome, STEP_ENDED_DONE);
+    json_put(h->results, "fingerprint_before", json_deep_copy(h->result));
+    mem_free(h->journal);
+    h->journal = NULL;
+    h->call_count = 0;
+}
+
+static void every_section_is_read_and_volatile_things_are_dropped(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    start(&h);
+    fake_run(&h, &step_fingerprint_before);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "grade"), "probed");
+    const json_t *sections = json_object_get(json_object_get(h.result, "fingerprint"), "sections");
+    size_t count = 0;
+    for (; fingerprint_sections[count]; count++)
+        if (!json_is_object(json_object_get(sections, fingerprint_sections[count])))
+            fail_msg("section %s is missing", fingerprint_sections[count]);
+    assert_int_equal(json_object_size(sections), count);
+    assert_string_equal(json_str_at(at(&h, "tree", "444455556666"), "parent"), "ou-2");
+    assert_string_equal(json_str_at(at(&h, "policies", "p-1"), "targets.0"), "ou-1");
+    assert_string_equal(json_str_at(at(&h, "delegation", "444455556666"), "services.0"), "a.amazonaws.com");
+    assert_null(at(&h, "handshakes", "h-1"));
+    assert_non_null(at(&h, "handshakes", "h-2"));
+    assert_string_equal(json_str_at(at(&h, "features", "identity_center"), "instances.0.arn"), "arn:i");
+    assert_true(json_bool_at(at(&h, "features", "resource_sharing"), "not_readable"));
+    assert_string_equal(json_str_at(at(&h, "features", "firewall_manager"), "admin"), "");
+    assert_int_equal(json_int_at(at(&h, "iam.roles", "app"), "max_session"), 7200);
+    assert_false(json_has(at(&h, "cur", "old"), "ReportStatus"));
+    assert_string_equal(json_str_at(at(&h, "cur", "old"), "AdditionalSchemaElements.0"), "RESOURCES");
+    assert_false(json_has(at(&h, "tax", "111122223333"), "registration.status"));
+    assert_string_equal(json_str_at(at(&h, "contact", "BILLING"), "email"), "bill@acme.example");
+    assert_null(at(&h, "contact", "SECURITY"));
+    fake_done(&h);
+}
+
+static void nobody_asks_for_the_parent_of_an_account(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    start(&h);
+    fake_run(&h, &step_fingerprint_before);
+    size_t accounts = 0;
+    for (size_t i = 0; i < h.call_count; i++) {
+        assert_null(strstr(h.asked[i], "ListParents"));
+        accounts += str_eq(h.asked[i], "organizations:ListAccounts");
+    }
+    assert_int_equal(accounts, 2); /* two equal reads are enough */
+    fake_done(&h);
+}
+
+/* A section that moves for a while: another bucket with each of the first looks. */
+static int moves_left;
+static void move_buckets(struct fake_host *h, const struct step_call *call)
+{
+    if (!str_eq(call->op->name, "s3:ListBuckets") || moves_left-- <= 0)
+        return;
+    AUTO_FREE char *name = mem_printf("new-%d", moves_left);
+    json_array_append_new(json_object_get(json_object_get(h->world, "s3:ListBuckets"), "buckets"),
+                          json_make("{s:s,s:s}", "name", name, "region", "eu-west-1"));
+}
+
+static void a_section_is_read_again_until_it_holds_still(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    start(&h);
+    moves_left = 2;
+    h.on_answer = move_buckets;
+    fake_run(&h, &step_fingerprint_before);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_int_equal(json_array_size(json_at(h.result, "fingerprint.unstable")), 0);
+    assert_non_null(at(&h, "s3", "new-0"));
+    size_t accounts = 0, buckets = 0;
+    for (size_t i = 0; i < h.call_count; i++) {
+        accounts += str_eq(h.asked[i], "organizations:ListAccounts");
+        buckets += str_eq(h.asked[i], "s3:ListBuckets");
+    }
+    assert_int_equal(accounts, 2); /* only what moved is asked again */
+    assert_true(buckets > 2);
+    fake_done(&h);
+}
+
+static void a_section_that_never_holds_still_is_named(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    start(&h);
+    moves_left = 1000;
+    h.on_answer = move_buckets;
+    fake_run(&h, &step_fingerprint_before);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "fingerprint.unstable.0.section"), "s3");
+    assert_int_equal(json_array_size(json_at(h.result, "fingerprint.unstable.0.digests")), 2);
+    assert_int_equal(json_array_size(json_object_get(h.result, "warnings")), 1);
+    fake_done(&h);
+}
+
+static void reverse(json_t *list)
+{
+    json_t *copy = json_array();
+    for (size_t i = json_array_size(list); i-- > 0;)
+        json_array_append(copy, json_array_get(list, i));
+    json_array_clear(list);
+    json_array_extend(list, copy);
+    json_decref(copy);
+}
+
+static void another_order_from_aws_is_no_difference(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    static const char *const lists[][2] = {{"organizations:ListAccounts", "accounts"}, {"organizations:ListTargetsForPolicy", "targets"},
+                                           {"organizations:ListDelegatedServicesForAccount", "services"},
+                                           {"organizations:ListHandshakesForOrganization", "handshakes"}};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        reverse(json_object_get(json_object_get(h.world, lists[i][0]), lists[i][1]));
+    json_t *iam = json_object_get(h.world, "iam:GetAccountAuthorizationDetails");
+    reverse(json_object_get(json_array_get(json_object_get(iam, "roles"), 0), "policies"));
+    reverse(json_object_get(json_array_get(json_object_get(iam, "users"), 0), "groups"));
+    json_t *report = json_array_get(json_object_get(json_object_get(h.world, "cur:DescribeReportDefinitions"), "reports"), 0);
+    reverse(json_object_get(report, "AdditionalSchemaElements"));
+    json_put_str(json_object_get(report, "ReportStatus"), "lastDelivery", "later");
+    json_put_int(json_object_get(json_object_get(h.world, "iam:GetAccountSummary"), "summary"), "Roles", 99);
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN");
+    fake_done(&h);
+}
+
+static void declared_changes_of_steps_are_proven(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    json_put(h.results, "root_email", json_make("{s:s}", "email", "new@doit.example"));
+    json_put(h.results, "root_mfa", json_make("{s:{s:b,s:b,s:[s]}}", "root", "mfa", 1, "access_keys", 0, "devices", "arn:ours"));
+    json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_email", "new@doit.example");
+    json_put_str(json_array_get(json_object_get(json_object_get(h.world, "organizations:ListAccounts"), "accounts"), 0), "email",
+                 "new@doit.example");
+    json_put_str(json_array_get(json_object_get(json_object_get(h.world, "iam:ListVirtualMFADevices"), "devices"), 0), "serial",
+                 "arn:ours");
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN");
+    assert_int_equal(json_int_at(h.result, "proof.patches"), 3);
+    fake_done(&h);
+}
+
+static void an_invitation_that_expired_by_itself_is_no_difference(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    json_put(h.world, "organizations:ListHandshakesForOrganization", json_make("{s:[]}", "handshakes"));
+    h.now_ms = 1800000060000ULL;
+    fake_run(&h, &step_fingerprint_after);
+    assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN");
+    fake_done(&h);
+    take_before(&h);
+    json_put(h.world, "organizations:ListHandshakesForOrganization", json_make("{s:[]}", "handshakes"));
+    fake_run(&h, &step_fingerprint_after); /* before its date: somebody ended it */
+    assert_int_equal(h.outcome, STEP_ENDED_HOLD);
+    fake_done(&h);
+}
+
+static void suspend_b(struct fake_host *h, const char *state_name)
+{
+    json_put_str(json_array_get(json_object_get(json_object_get(h->world, "organizations:ListAccounts"), "accounts"), 1), "state",
+                 state_name);
+}
+
+static void a_foreign_change_holds_until_it_is_accepted(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    suspend_b(&h, "CLOSED");
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_HOLD);
+    assert_string_equal(json_str_at(h.error, "code"), "proof.unexplained");
+    assert_string_equal(json_str_at(h.error, "details.differences.0"),
+                        "Account 444455556666 was changed: state (\"SUSPENDED\", now \"CLOSED\")");
+    assert_string_equal(json_str_at(h.result, "verdict"), "UNEXPLAINED");
+
+    json_put(h.signals, "accept", json_make("{s:s,s:s}", "by", "Ann", "reason", "customer closed it, ticket 7"));
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "verdict"), "UNEXPLAINED (accepted)");
+    assert_string_equal(json_str_at(h.result, "accepted.by"), "Ann");
+    assert_int_equal(json_array_size(json_at(h.result, "proof.accepted")), 1);
+    fake_done(&h);
+}
+
+static void accepting_one_difference_does_not_accept_the_next(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    suspend_b(&h, "CLOSED");
+    fake_run(&h, &step_fingerprint_after);
+    json_put(h.signals, "accept", json_make("{s:s,s:s}", "by", "Ann", "reason", "known"));
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    suspend_b(&h, "ACTIVE");
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_HOLD);
+    fake_done(&h);
+}
+
+static void differences_are_told_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *difference, *words;
+    } cases[] = {
+        {"{\"section\":\"iam.roles\",\"key\":\"X\",\"kind\":\"added\",\"from\":null,\"to\":{}}", "IAM role X was added"},
+        {"{\"section\":\"s3\",\"key\":\"logs\",\"kind\":\"removed\",\"from\":{},\"to\":null}", "Bucket logs was removed"},
+        {"{\"section\":\"organization\",\"key\":\"master_email\",\"kind\":\"changed\",\"from\":\"a\",\"to\":\"b\"}",
+         "Organization's master_email was changed: value (\"a\", now \"b\")"},
+        {"{\"section\":\"iam.users\",\"key\":\"j\",\"kind\":\"changed\",\"from\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5},\"to\":{}}",
+         "IAM user j was changed: a (1, now nothing), b (2, now nothing), c (3, now nothing), d (4, now nothing), and more"},
+        {"{\"section\":\"s3\",\"key\":\"x\",\"kind\":\"patch\",\"text\":\"s3 x: add, but it is there already\"}",
+         "A step declared a change that does not fit: s3 x: add, but it is there already"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_auto_t *difference = read_text(cases[i].difference);
+        AUTO_STR struct str words;
+        str_init(&words, 1024);
+        fingerprint_words(difference, &words);
+        assert_string_equal(words.data, cases[i].words);
+    }
+}
+
+static void the_report_tells_grades_verdict_and_how_to_leave(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    json_put(h.results, "root_password", read_text("{\"grade\":\"cloudtrail\",\"evidence\":{\"event_id\":\"e-1\"}}"));
+    json_put(h.results, "root_mfa_handover", read_text("{\"grade\":\"probed\",\"exposure_opened_ms\":1000}"));
+    json_put(h.results, "root_mfa", read_text("{\"grade\":\"probed\",\"exposure_closed_ms\":4000}"));
+    json_put(h.results, "fingerprint_after", read_text("{\"grade\":\"probed\",\"verdict\":\"PROVEN\",\"root\":\"ab\"}"));
+    fake_run(&h, &step_handover_report);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_int_equal(h.call_count, 0);
+    assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN");
+    assert_int_equal(json_int_at(h.result, "report.exposure.ms"), 3000);
+    assert_int_equal(json_int_at(h.result, "report.grades.probed"), 4);
+    assert_true(json_array_size(json_at(h.result, "report.how_to_leave")) > 0);
+    assert_non_null(strstr(json_str_at(h.result, "summary"), "Acme is imported"));
+    fake_done(&h);
+}
+
+static void shapes_of_reports_and_taxes_do_not_depend_on_their_source(void **state)
+{
+    (void)state;
+    json_auto_t *sent = read_text("{\"ReportName\":\"r\",\"AdditionalSchemaElements\":[\"RESOURCES\"],\"RefreshClosedReports\":true}");
+    json_auto_t *answered = read_text("{\"ReportName\":\"r\",\"AdditionalSchemaElements\":[\"RESOURCES\"],\"AdditionalArtifacts\":[],"
+                                      "\"RefreshClosedReports\":true,\"ReportStatus\":{},\"BillingViewArn\":null}");
+    json_auto_t *one = shape_report(sent), *other = shape_report(answered);
+    assert_true(json_equal(one, other));
+    json_auto_t *entry = read_text("{\"registrationId\":\"IE1\",\"registrationType\":\"VAT\",\"legalName\":\"D\",\"legalAddress\":{\"city\":\"Dublin\"}}");
+    json_auto_t *registration = read_text("{\"registrationId\":\"IE1\",\"registrationType\":\"VAT\",\"legalName\":\"D\",\"legalAddress\":{\"city\":\"Dublin\"},"
+                                          "\"status\":\"Verified\"}");
+    json_auto_t *tax_one = shape_tax(entry, "EMEA"), *tax_other = shape_tax(registration, "EMEA");
+    assert_true(json_equal(tax_one, tax_other));
+    json_auto_t *none = shape_tax(json_null(), "EMEA");
+    assert_true(json_is_null(json_object_get(none, "registration")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_section_is_read_and_volatile_things_are_dropped),
+        cmocka_unit_test(nobody_asks_for_the_parent_of_an_account),
+        cmocka_unit_test(a_section_is_read_again_until_it_holds_still),
+        cmocka_unit_test(a_section_that_never_holds_still_is_named),
+        cmocka_unit_test(another_order_from_aws_is_no_difference),
+        cmocka_unit_test(declared_changes_of_steps_are_proven),
+        cmocka_unit_test(an_invitation_that_expired_by_itself_is_no_difference),
+        cmocka_unit_test(a_foreign_change_holds_until_it_is_accepted),
+        cmocka_unit_test(accepting_one_difference_does_not_accept_the_next),
+        cmocka_unit_test(differences_are_told_in_words),
+        cmocka_unit_test(the_report_tells_grades_verdict_and_how_to_leave),
+        cmocka_unit_test(shapes_of_reports_and_taxes_do_not_depend_on_their_source),
+    };
+    return cmocka_run_group_tests_name("fingerprint steps", tests, NULL, NULL);
+}
