@@ -32,6 +32,7 @@ size_t sim_uri_decode(char *text, size_t bytes, bool plus_is_space);            
 void sim_hex(const unsigned char *data, size_t bytes, char *ret);
 void sim_sha256(const void *data, size_t bytes, unsigned char ret[32]);
 void sim_sha256_hex(const void *data, size_t bytes, char ret[65]);
+json_t *sim_xml_parse(const char *body, size_t bytes); /* sim_xml.c; NULL: not XML */
 char *sim_base64(const void *data, size_t bytes); /* malloc'ed */
 
 /* ---- String map (sim_map.c): keys are copied, values are not owned ---- */
