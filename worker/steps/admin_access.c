@@ -1,7 +1,7 @@
 /* Process item 1.2: the identity that was handed over may do all that the import needs, billing included.
  *
- * IAM access to billing is a switch that only root can move. When it is off, AWS denies billing reads to everybody else,
- * administrators too: then the customer gets a task, and the next look tells when it is done. */
+ * IAM access to billing is a switch that only root can move. When it is off, AWS denies billing reads to everybody
+ * else, administrators too: then the customer gets a task, and the next look tells when it is done. */
 #include "common/aws/services/cur.h"
 #include "common/aws/services/taxsettings.h"
 #include "worker/steps/admin_rights.h"
@@ -20,7 +20,8 @@ static enum step_result ask_root(struct step *s, const char *what)
         .link = "https://us-east-1.console.aws.amazon.com/billing/home#/account",
         .check = "Reading the cost reports and the tax settings works with the access that was handed over.",
         .notice = step_text(s, "AWS denies %s now.", what),
-        .worst = "Users and roles of the management account whose policies allow billing pages can open them. Nothing else changes.",
+        .worst = "Users and roles of the management account whose policies allow billing pages can open them. Nothing "
+                 "else changes.",
         .undo = "Choose Edit at the same place and untick the box.",
         .due_hours = 72,
         .opened_ms = human_opened(s),
@@ -46,7 +47,8 @@ static enum step_result run(struct step *s)
     struct admin_rights rights = {0};
     TRY(step_identity(s, &me));
     if (!json_bool_at(me, "ok"))
-        return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s", json_str_at(me, "text"));
+        return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",
+                         json_str_at(me, "text"));
     TRY(admin_rights_read(s, me, &rights));
     if (!rights.is_enough)
         return step_fail(s, ERR_ADMIN_MISSING, "%s", rights.missing);

@@ -14,13 +14,15 @@ static enum step_result read_key_route(struct step *s, const char *user, struct 
 {
     const json_t *attached = NULL, *groups = NULL, *group;
     size_t i;
-    TRY(step_call(s, "rights/attached", &iam_list_attached_user_policies, json_make("{s:s}", "UserName", user), &attached));
+    TRY(step_call(s, "rights/attached", &iam_list_attached_user_policies, json_make("{s:s}", "UserName", user),
+                  &attached));
     if (json_array_has_str(json_at(attached, "policies"), ADMINISTRATOR)) {
         *ret = (struct admin_rights){true, "attached to the user", ""};
         return STEP_DONE;
     }
     TRY(step_call(s, "rights/groups", &iam_list_groups_for_user, json_make("{s:s}", "UserName", user), &groups));
-    json_array_foreach (json_at(groups, "groups"), i, group) {
+    json_array_foreach(json_at(groups, "groups"), i, group)
+    {
         const char *name = json_string_value(group);
         const json_t *policies = NULL;
         TRY(step_call(s, step_text(s, "rights/group/%s", name), &iam_list_attached_group_policies,
@@ -30,11 +32,13 @@ static enum step_result read_key_route(struct step *s, const char *user, struct 
         *ret = (struct admin_rights){true, step_text(s, "through group %s", name), ""};
         return STEP_DONE;
     }
-    *ret = (struct admin_rights){false, "", step_text(s, "AdministratorAccess is not attached to user %s or a group of it", user)};
+    *ret = (struct admin_rights){false, "",
+                                 step_text(s, "AdministratorAccess is not attached to user %s or a group of it", user)};
     return STEP_DONE;
 }
 
-/* ---- Role route --------------------------------------------------------------------------------------------------------------- */
+/* ---- Role route
+ * --------------------------------------------------------------------------------------------------------------- */
 
 /* Reads of features that answer "not readable" when denied: their denial stops nothing. */
 static bool is_optional(const char *action)
@@ -64,7 +68,8 @@ static json_t *declared_actions(const struct step *s)
     json_t *set = json_array();
     size_t i;
     const json_t *name;
-    json_array_foreach (json_at(step_import(s), "steps"), i, name) {
+    json_array_foreach(json_at(step_import(s), "steps"), i, name)
+    {
         const struct step_def *def = step_def_by_name(json_string_value(name));
         for (const struct aws_op *const *op = def ? def->ops : NULL; op && *op; op++)
             if ((*op)->who == AWS_AS_CUSTOMER)
@@ -87,19 +92,21 @@ static enum step_result read_role_route(struct step *s, const char *role_arn, st
         size_t i;
         step_also(&all, step_call(s, step_text(s, "rights/simulate/%zu", at), &iam_simulate_principal_policy,
                                   json_make("{s:s,s:o}", "PolicySourceArn", role_arn, "ActionNames", some), &answer));
-        json_array_foreach (json_at(answer, "results"), i, one)
-            if (!str_eq(json_str_at(one, "decision"), "allowed") && !is_optional(json_str_at(one, "action")))
-                (void)json_array_append(denied, json_object_get(one, "action"));
+        json_array_foreach(json_at(answer, "results"), i, one) if (!str_eq(json_str_at(one, "decision"), "allowed") &&
+                                                                   !is_optional(json_str_at(one, "action")))(void)
+            json_array_append(denied, json_object_get(one, "action"));
     }
     TRY(all);
     size_t count = json_array_size(denied);
-    const char *first = json_string_value(json_array_get(denied, 0)), *second = json_string_value(json_array_get(denied, 1));
+    const char *first = json_string_value(json_array_get(denied, 0)),
+               *second = json_string_value(json_array_get(denied, 1));
     if (count == 0)
         *ret = (struct admin_rights){true, "simulated: every declared action is allowed", ""};
     else
         *ret = (struct admin_rights){false, "",
-                                     step_text(s, "%zu of %zu needed actions are denied to the role, such as %s%s%s", count,
-                                               json_array_size(actions), first, second ? " and " : "", second ? second : "")};
+                                     step_text(s, "%zu of %zu needed actions are denied to the role, such as %s%s%s",
+                                               count, json_array_size(actions), first, second ? " and " : "",
+                                               second ? second : "")};
     step_set(s, "denied_actions", json_incref(denied));
     return STEP_DONE;
 }
@@ -112,7 +119,8 @@ enum step_result admin_rights_read(struct step *s, const json_t *me, struct admi
     if (*user)
         return read_key_route(s, user, ret);
     if (str_ends(arn, ":root"))
-        *ret = (struct admin_rights){false, "", "the key belongs to the root user; hand over a key of an IAM user instead"};
+        *ret = (struct admin_rights){false, "",
+                                     "the key belongs to the root user; hand over a key of an IAM user instead"};
     else
         *ret = (struct admin_rights){false, "", "the key belongs to no IAM user"};
     return STEP_DONE;

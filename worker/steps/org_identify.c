@@ -1,4 +1,5 @@
-/* Process item 1.1: the account that was handed over is the management account of the organization that was submitted. */
+/* Process item 1.1: the account that was handed over is the management account of the organization that was submitted.
+ */
 #include "common/aws/services/organizations.h"
 #include "worker/step.h"
 
@@ -16,7 +17,8 @@ static enum step_result check(struct step *s, const json_t *me, const json_t *or
     if (json_is_null(org))
         return step_fail(s, ERR_ORG_NONE, "account %s is not in any organization", account);
     if (!str_eq(account, master))
-        return step_fail(s, ERR_ORG_MEMBER, "account %s is a member of %s; its management account is %s", account, org_id, master);
+        return step_fail(s, ERR_ORG_MEMBER, "account %s is a member of %s; its management account is %s", account,
+                         org_id, master);
     if (*wanted_org && !str_eq(wanted_org, org_id))
         return step_fail(s, ERR_ORG_MISMATCH, "account %s manages %s, not %s", account, org_id, wanted_org);
     return STEP_DONE;
@@ -27,7 +29,8 @@ static enum step_result run(struct step *s)
     const json_t *me = NULL, *org = NULL;
     TRY(step_identity(s, &me));
     if (!json_bool_at(me, "ok"))
-        return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s", json_str_at(me, "text"));
+        return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",
+                         json_str_at(me, "text"));
     TRY(step_call(s, "organization", &organizations_describe_organization, NULL, &org));
     TRY(check(s, me, org));
 
@@ -37,7 +40,8 @@ static enum step_result run(struct step *s)
     step_set_str(s, "feature_set", json_str_at(org, "feature_set"));
     step_set_str(s, "root_email_before", json_str_at(org, "master_email"));
     if (!str_eq(json_str_at(org, "feature_set"), "ALL"))
-        step_warn(s, "the organization has consolidated billing features only: it has no policies and no trusted services");
+        step_warn(
+            s, "the organization has consolidated billing features only: it has no policies and no trusted services");
     step_grade(s, "probed");
     return STEP_DONE;
 }

@@ -1,7 +1,7 @@
 /* Process item 2.5: the role for billing data under the channel reseller program.   Undo: the role goes if we made it.
  *
- * AWS and the reseller publish neither its trust nor its policy. The profile's text is an assumption, and the result repeats
- * it, so that nobody takes it for a fact. */
+ * AWS and the reseller publish neither its trust nor its policy. The profile's text is an assumption, and the result
+ * repeats it, so that nobody takes it for a fact. */
 #include "worker/steps/cross_account_role.h"
 
 static enum step_result run(struct step *s)

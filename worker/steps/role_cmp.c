@@ -1,8 +1,9 @@
-/* Process item 2.3: the role through which the operator's product reads the account.   Undo: the role goes if we made it.
+/* Process item 2.3: the role through which the operator's product reads the account.   Undo: the role goes if we made
+ * it.
  *
  * Where we hold the trusted account the trust is tried for real: with the external id it must let us in, twice running,
- * because IAM shows a new role here and there first; without it AWS must refuse. The other way round the second test would
- * prove nothing: a role that nobody sees yet refuses everybody. */
+ * because IAM shows a new role here and there first; without it AWS must refuse. The other way round the second test
+ * would prove nothing: a role that nobody sees yet refuses everybody. */
 #include "common/aws/services/sts.h"
 #include "worker/steps/cross_account_role.h"
 

@@ -1,4 +1,5 @@
-/* Channel management operations. requestedSupportPlan is left out on purpose: it could change the customer's support plan. */
+/* Channel management operations. Two things are left out on purpose: DeleteRelationship, because a relationship is a
+ * contract and people end it, and requestedSupportPlan, because it could change the customer's support plan. */
 #include "common/aws/services/channel.h"
 
 #include "common/aws/services/build.h"
@@ -13,24 +14,25 @@ const struct aws_service aws_service_channel = {
     .target = "PartnerCentralChannel.",
 };
 
-#define CHANNEL_OP(symbol, verb, ...)                                                                                    \
-    const struct aws_op symbol = {.name = "partnercentral:" verb,                                                        \
-                                  .service = &aws_service_channel,                                                       \
-                                  .action = verb,                                                                        \
-                                  .permission = "partnercentral:" verb,                                                  \
-                                  .family = "channel",                                                                   \
-                                  .who = AWS_AS_PARTNER,                                                                 \
+#define CHANNEL_OP(symbol, verb, ...)                                                                                  \
+    const struct aws_op symbol = {.name = "partnercentral:" verb,                                                      \
+                                  .service = &aws_service_channel,                                                     \
+                                  .action = verb,                                                                      \
+                                  .permission = "partnercentral:" verb,                                                \
+                                  .family = "channel",                                                                 \
+                                  .who = AWS_AS_PARTNER,                                                               \
                                   __VA_ARGS__}
 
-#define RELATIONSHIP                                                                                                     \
-    "id! arn associatedAccountId>account_id programManagementAccountId>pma associationType>type "                \
+#define RELATIONSHIP                                                                                                   \
+    "id! arn associatedAccountId>account_id programManagementAccountId>pma associationType>type "                      \
     "resaleAccountModel>model sector displayName"
 
 BUILD_JSON(list_pma_build, "catalog! accountIds:list programs:list statuses:list nextToken maxResults:int")
 
 static json_t *list_pma_parse(const struct aws_reply *reply, struct err *err)
 {
-    return parse_list(parse_json(reply, err), "items", "id! arn accountId program status", "accounts", "nextToken", err);
+    return parse_list(parse_json(reply, err), "items", "id! arn accountId program status", "accounts", "nextToken",
+                      err);
 }
 
 static const struct aws_pages list_pma_pages = {"nextToken", "next", "accounts", 10};
@@ -49,8 +51,9 @@ static const struct aws_pages list_pages = {"nextToken", "next", "relationships"
 CHANNEL_OP(channel_list_relationships, "ListRelationships", .build = list_build, .parse = list_parse,
            .pages = &list_pages);
 
-BUILD_JSON(create_build, "catalog! associationType! programManagementAccountIdentifier! associatedAccountId! displayName! "
-                         "resaleAccountModel sector! clientToken!")
+BUILD_JSON(create_build,
+           "catalog! associationType! programManagementAccountIdentifier! associatedAccountId! displayName! "
+           "resaleAccountModel sector! clientToken!")
 
 static json_t *create_parse(const struct aws_reply *reply, struct err *err)
 {
@@ -77,7 +80,3 @@ static json_t *get_parse(const struct aws_reply *reply, struct err *err)
 
 CHANNEL_OP(channel_get_relationship, "GetRelationship", .absent = "ResourceNotFoundException", .build = get_build,
            .parse = get_parse);
-
-BUILD_JSON(delete_build, ONE)
-CHANNEL_OP(channel_delete_relationship, "DeleteRelationship", .mutates = true, .settle = SETTLE_LOOK,
-           .refuses_second = true, .absent = "ResourceNotFoundException", .build = delete_build, .parse = parse_nothing);

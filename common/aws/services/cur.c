@@ -13,12 +13,12 @@ const struct aws_service aws_service_cur = {
     .target = "AWSOrigamiServiceGatewayService.",
 };
 
-#define CUR_OP(symbol, verb, permission_, ...)                                                                           \
-    const struct aws_op symbol = {.name = "cur:" verb,                                                                   \
-                                  .service = &aws_service_cur,                                                           \
-                                  .action = verb,                                                                        \
-                                  .permission = permission_,                                                             \
-                                  .family = "cur",                                                                       \
+#define CUR_OP(symbol, verb, permission_, ...)                                                                         \
+    const struct aws_op symbol = {.name = "cur:" verb,                                                                 \
+                                  .service = &aws_service_cur,                                                         \
+                                  .action = verb,                                                                      \
+                                  .permission = permission_,                                                           \
+                                  .family = "cur",                                                                     \
                                   __VA_ARGS__}
 
 /* AWS accepts no other page size than five. */
@@ -37,7 +37,8 @@ static json_t *describe_parse(const struct aws_reply *reply, struct err *err)
         return NULL;
     size_t i;
     const json_t *report;
-    json_array_foreach (json_at(facts, "reports"), i, report) {
+    json_array_foreach(json_at(facts, "reports"), i, report)
+    {
         if (*json_str_at(report, "ReportName"))
             continue;
         (void)err_set(err, ERR_AWS_ANSWER, "a report definition has no name");
@@ -70,5 +71,5 @@ static json_t *tags_parse(const struct aws_reply *reply, struct err *err)
     return r ? json_make("{s:o}", "tags", parse_tags(r, "Tags")) : NULL;
 }
 
-CUR_OP(cur_list_tags_for_resource, "ListTagsForResource", "cur:ListTagsForResource", .absent = "ResourceNotFoundException",
-       .build = name_build, .parse = tags_parse);
+CUR_OP(cur_list_tags_for_resource, "ListTagsForResource", "cur:ListTagsForResource",
+       .absent = "ResourceNotFoundException", .build = name_build, .parse = tags_parse);

@@ -12,12 +12,12 @@ const struct aws_service aws_service_iam = {
     .version = "2010-05-08",
 };
 
-#define ACCOUNT_OP(symbol, verb, ...)                                                                                    \
-    const struct aws_op symbol = {.name = "iam:" verb,                                                                   \
-                                  .service = &aws_service_iam,                                                           \
-                                  .action = verb,                                                                        \
-                                  .permission = "iam:" verb,                                                             \
-                                  .family = "iam",                                                                       \
+#define ACCOUNT_OP(symbol, verb, ...)                                                                                  \
+    const struct aws_op symbol = {.name = "iam:" verb,                                                                 \
+                                  .service = &aws_service_iam,                                                         \
+                                  .action = verb,                                                                      \
+                                  .permission = "iam:" verb,                                                           \
+                                  .family = "iam",                                                                     \
                                   __VA_ARGS__}
 
 BUILD_QUERY(nothing_build, "")
@@ -36,7 +36,8 @@ static json_t *summary_parse(const struct aws_reply *reply, struct err *err)
     json_put(facts, "summary", summary);
     size_t i;
     const json_t *entry;
-    json_array_foreach (entries, i, entry) {
+    json_array_foreach(entries, i, entry)
+    {
         const char *key = json_str_at(entry, "key");
         uint64_t n = 0;
         if (!*key || !str_to_u64(json_str_at(entry, "value"), INT64_MAX, &n)) {
@@ -62,9 +63,8 @@ static json_t *arns_of(const json_t *from, const char *path)
     json_t *arns = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach (list, i, one)
-        if (*json_str_at(one, "PolicyArn"))
-            (void)json_array_append_new(arns, json_string(json_str_at(one, "PolicyArn")));
+    json_array_foreach(list, i, one) if (*json_str_at(one, "PolicyArn"))(void)
+        json_array_append_new(arns, json_string(json_str_at(one, "PolicyArn")));
     return arns;
 }
 
@@ -74,7 +74,8 @@ static json_t *inline_of(const json_t *from, const char *path, struct err *err)
     json_auto_t *documents = json_object();
     size_t i;
     const json_t *one;
-    json_array_foreach (list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         if (!json_is_object(one))
             continue; /* an empty list element */
         json_t *document = parse_document(json_str_at(one, "PolicyDocument"), err);
@@ -109,7 +110,8 @@ static int add_policy(json_t *to, const json_t *one, struct err *err)
     json_auto_t *versions = xml_list(one, "PolicyVersionList.member");
     size_t i;
     const json_t *v;
-    json_array_foreach (versions, i, v) {
+    json_array_foreach(versions, i, v)
+    {
         if (!str_eq(json_str_at(v, "VersionId"), json_str_at(facts, "default_version")))
             continue;
         json_t *document = parse_document(json_str_at(v, "Document"), err);
@@ -127,7 +129,8 @@ static json_t *details_parse(const struct aws_reply *reply, struct err *err)
         const char *name, *path, *spec, *inline_path;
     } kinds[] = {
         {"users", "UserDetailList.member",
-         "UserName>name! Path! UserId! Arn! GroupList.member>groups:list PermissionsBoundary.PermissionsBoundaryArn>boundary",
+         "UserName>name! Path! UserId! Arn! GroupList.member>groups:list "
+         "PermissionsBoundary.PermissionsBoundaryArn>boundary",
          "UserPolicyList.member"},
         {"groups", "GroupDetailList.member", "GroupName>name! Path! GroupId! Arn!", "GroupPolicyList.member"},
         {"roles", "RoleDetailList.member",
@@ -143,16 +146,14 @@ static json_t *details_parse(const struct aws_reply *reply, struct err *err)
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         json_auto_t *list = xml_list(r, kinds[k].path);
         json_put(facts, kinds[k].name, json_array());
-        json_array_foreach (list, i, one)
-            if (json_is_object(one) && add_principal(json_object_get(facts, kinds[k].name), one, kinds[k].spec,
-                                                     kinds[k].inline_path, err) < 0)
-                return NULL;
+        json_array_foreach(list, i, one) if (json_is_object(one) &&
+                                             add_principal(json_object_get(facts, kinds[k].name), one, kinds[k].spec,
+                                                           kinds[k].inline_path, err) < 0) return NULL;
     }
     json_auto_t *policies = xml_list(r, "Policies.member");
     json_put(facts, "policies", json_array());
-    json_array_foreach (policies, i, one)
-        if (json_is_object(one) && add_policy(json_object_get(facts, "policies"), one, err) < 0)
-            return NULL;
+    json_array_foreach(policies, i, one) if (json_is_object(one) &&
+                                             add_policy(json_object_get(facts, "policies"), one, err) < 0) return NULL;
     if (str_eq(json_str_at(r, "IsTruncated"), "true"))
         json_put_str(facts, "next", json_str_at(r, "Marker"));
     return json_incref(facts);
@@ -167,8 +168,8 @@ ACCOUNT_OP(iam_get_account_authorization_details, "GetAccountAuthorizationDetail
 
 static json_t *aliases_parse(const struct aws_reply *reply, struct err *err)
 {
-    return parse_list(parse_query(reply, "ListAccountAliasesResult", err), "AccountAliases.member", "", "aliases", "Marker",
-                      err);
+    return parse_list(parse_query(reply, "ListAccountAliasesResult", err), "AccountAliases.member", "", "aliases",
+                      "Marker", err);
 }
 
 static const struct aws_pages aliases_pages = {"Marker", "next", "aliases", 4};
@@ -185,9 +186,8 @@ static json_t *providers_of(const struct aws_reply *reply, const char *result, c
     json_put(facts, "providers", arns);
     size_t i;
     const json_t *one;
-    json_array_foreach (list, i, one)
-        if (*json_str_at(one, "Arn"))
-            (void)json_array_append_new(arns, json_string(json_str_at(one, "Arn")));
+    json_array_foreach(list, i, one) if (*json_str_at(one, "Arn"))(void)
+        json_array_append_new(arns, json_string(json_str_at(one, "Arn")));
     return facts;
 }
 
@@ -203,7 +203,8 @@ static json_t *oidc_parse(const struct aws_reply *reply, struct err *err)
     return providers_of(reply, "ListOpenIDConnectProvidersResult", "OpenIDConnectProviderList.member", err);
 }
 
-ACCOUNT_OP(iam_list_open_id_connect_providers, "ListOpenIDConnectProviders", .build = nothing_build, .parse = oidc_parse);
+ACCOUNT_OP(iam_list_open_id_connect_providers, "ListOpenIDConnectProviders", .build = nothing_build,
+           .parse = oidc_parse);
 
 static json_t *password_policy_parse(const struct aws_reply *reply, struct err *err)
 {
@@ -213,8 +214,8 @@ static json_t *password_policy_parse(const struct aws_reply *reply, struct err *
     return json_incref(facts);
 }
 
-ACCOUNT_OP(iam_get_account_password_policy, "GetAccountPasswordPolicy", .absent = "NoSuchEntity", .build = nothing_build,
-           .parse = password_policy_parse);
+ACCOUNT_OP(iam_get_account_password_policy, "GetAccountPasswordPolicy", .absent = "NoSuchEntity",
+           .build = nothing_build, .parse = password_policy_parse);
 
 BUILD_QUERY(virtual_mfa_build, "AssignmentStatus Marker MaxItems:int")
 
@@ -225,5 +226,5 @@ static json_t *virtual_mfa_parse(const struct aws_reply *reply, struct err *err)
 }
 
 static const struct aws_pages devices_pages = {"Marker", "next", "devices", 20};
-ACCOUNT_OP(iam_list_virtual_mfa_devices, "ListVirtualMFADevices", .build = virtual_mfa_build, .parse = virtual_mfa_parse,
-           .pages = &devices_pages);
+ACCOUNT_OP(iam_list_virtual_mfa_devices, "ListVirtualMFADevices", .build = virtual_mfa_build,
+           .parse = virtual_mfa_parse, .pages = &devices_pages);

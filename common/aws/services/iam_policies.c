@@ -2,12 +2,12 @@
 #include "common/aws/services/build.h"
 #include "common/aws/services/iam.h"
 
-#define POLICY_OP(symbol, verb, permission_, ...)                                                                        \
-    const struct aws_op symbol = {.name = "iam:" verb,                                                                   \
-                                  .service = &aws_service_iam,                                                           \
-                                  .action = verb,                                                                        \
-                                  .permission = permission_,                                                             \
-                                  .family = "iam",                                                                       \
+#define POLICY_OP(symbol, verb, permission_, ...)                                                                      \
+    const struct aws_op symbol = {.name = "iam:" verb,                                                                 \
+                                  .service = &aws_service_iam,                                                         \
+                                  .action = verb,                                                                      \
+                                  .permission = permission_,                                                           \
+                                  .family = "iam",                                                                     \
                                   __VA_ARGS__}
 
 BUILD_QUERY(policy_arn_build, "PolicyArn!")

@@ -2,12 +2,12 @@
 #include "common/aws/services/build.h"
 #include "common/aws/services/iam.h"
 
-#define ROLE_OP(symbol, verb, permission_, ...)                                                                          \
-    const struct aws_op symbol = {.name = "iam:" verb,                                                                   \
-                                  .service = &aws_service_iam,                                                           \
-                                  .action = verb,                                                                        \
-                                  .permission = permission_,                                                             \
-                                  .family = "iam",                                                                       \
+#define ROLE_OP(symbol, verb, permission_, ...)                                                                        \
+    const struct aws_op symbol = {.name = "iam:" verb,                                                                 \
+                                  .service = &aws_service_iam,                                                         \
+                                  .action = verb,                                                                      \
+                                  .permission = permission_,                                                           \
+                                  .family = "iam",                                                                     \
                                   __VA_ARGS__}
 
 static json_t *role_facts(const struct aws_reply *reply, const char *result, struct err *err)
@@ -42,14 +42,16 @@ BUILD_QUERY(list_roles_build, "PathPrefix Marker MaxItems:int")
 static json_t *list_roles_parse(const struct aws_reply *reply, struct err *err)
 {
     return parse_list(parse_query(reply, "ListRolesResult", err), "Roles.member",
-                      "RoleName>name! Path! Arn! Description MaxSessionDuration>max_session:int", "roles", "Marker", err);
+                      "RoleName>name! Path! Arn! Description MaxSessionDuration>max_session:int", "roles", "Marker",
+                      err);
 }
 
 static const struct aws_pages list_roles_pages = {"Marker", "next", "roles", 60};
 ROLE_OP(iam_list_roles, "ListRoles", "iam:ListRoles", .build = list_roles_build, .parse = list_roles_parse,
         .pages = &list_roles_pages);
 
-BUILD_QUERY(create_role_build, "RoleName! AssumeRolePolicyDocument!:doc Path Description MaxSessionDuration:int Tags:tags")
+BUILD_QUERY(create_role_build,
+            "RoleName! AssumeRolePolicyDocument!:doc Path Description MaxSessionDuration:int Tags:tags")
 
 static json_t *create_role_parse(const struct aws_reply *reply, struct err *err)
 {
@@ -81,8 +83,8 @@ static json_t *attached_parse(const struct aws_reply *reply, struct err *err)
     json_t *arns = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach (json_at(list, "policies"), i, one)
-        (void)json_array_append_new(arns, json_string(json_str_at(one, "arn")));
+    json_array_foreach(json_at(list, "policies"), i, one)(void)
+        json_array_append_new(arns, json_string(json_str_at(one, "arn")));
     json_put(list, "policies", arns);
     return json_incref(list);
 }
@@ -102,7 +104,8 @@ ROLE_OP(iam_detach_role_policy, "DetachRolePolicy", "iam:DetachRolePolicy", .mut
 
 static json_t *list_role_policies_parse(const struct aws_reply *reply, struct err *err)
 {
-    return parse_list(parse_query(reply, "ListRolePoliciesResult", err), "PolicyNames.member", "", "names", "Marker", err);
+    return parse_list(parse_query(reply, "ListRolePoliciesResult", err), "PolicyNames.member", "", "names", "Marker",
+                      err);
 }
 
 static const struct aws_pages names_pages = {"Marker", "next", "names", 20};
@@ -131,15 +134,15 @@ ROLE_OP(iam_delete_role_policy, "DeleteRolePolicy", "iam:DeleteRolePolicy", .mut
 
 static json_t *instance_profiles_parse(const struct aws_reply *reply, struct err *err)
 {
-    json_auto_t *list = parse_list(parse_query(reply, "ListInstanceProfilesForRoleResult", err), "InstanceProfiles.member",
-                                   "InstanceProfileName>name!", "profiles", "Marker", err);
+    json_auto_t *list = parse_list(parse_query(reply, "ListInstanceProfilesForRoleResult", err),
+                                   "InstanceProfiles.member", "InstanceProfileName>name!", "profiles", "Marker", err);
     if (!list)
         return NULL;
     json_t *names = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach (json_at(list, "profiles"), i, one)
-        (void)json_array_append_new(names, json_string(json_str_at(one, "name")));
+    json_array_foreach(json_at(list, "profiles"), i, one)(void)
+        json_array_append_new(names, json_string(json_str_at(one, "name")));
     (void)json_object_del(list, "profiles");
     json_put(list, "names", names);
     return json_incref(list);

@@ -1,5 +1,5 @@
-/* S3 operations. HeadBucket is left out on purpose: its answers have no body, so "not yours" and "another region" would come
- * without a code. GetBucketLocation asks the same question and answers in words. */
+/* S3 operations. HeadBucket is left out on purpose: its answers have no body, so "not yours" and "another region" would
+ * come without a code. GetBucketLocation asks the same question and answers in words. */
 #include "common/aws/services/s3.h"
 
 #include "common/aws/services/build.h"
@@ -20,13 +20,13 @@ const struct aws_service aws_service_s3 = {
     .version = "2006-03-01",
 };
 
-#define S3_OP(symbol, verb, permission_, ...)                                                                            \
-    const struct aws_op symbol = {.name = "s3:" verb,                                                                    \
-                                  .service = &aws_service_s3,                                                            \
-                                  .action = verb,                                                                        \
-                                  .permission = permission_,                                                             \
-                                  .family = "s3",                                                                        \
-                                  .is_slow_signature = true,                                                             \
+#define S3_OP(symbol, verb, permission_, ...)                                                                          \
+    const struct aws_op symbol = {.name = "s3:" verb,                                                                  \
+                                  .service = &aws_service_s3,                                                          \
+                                  .action = verb,                                                                      \
+                                  .permission = permission_,                                                           \
+                                  .family = "s3",                                                                      \
+                                  .is_slow_signature = true,                                                           \
                                   __VA_ARGS__}
 
 static int is_bucket_name(const char *name)
@@ -52,10 +52,10 @@ static int start(const json_t *args, const char *spec, const char *method, const
 }
 
 #define PLAIN "Bucket! ExpectedBucketOwner"
-#define S3_BUILD(fn, method, sub)                                                                                        \
-    static int fn(const json_t *args, struct aws_request *ret, struct err *err)                                          \
-    {                                                                                                                    \
-        return start(args, PLAIN, method, sub, ret, err) < 0 ? -1 : build_finish(ret, err);                              \
+#define S3_BUILD(fn, method, sub)                                                                                      \
+    static int fn(const json_t *args, struct aws_request *ret, struct err *err)                                        \
+    {                                                                                                                  \
+        return start(args, PLAIN, method, sub, ret, err) < 0 ? -1 : build_finish(ret, err);                            \
     }
 
 /* A PUT whose body never changes. S3 wants a checksum for these. */
@@ -67,7 +67,8 @@ static int put_fixed(const json_t *args, const char *sub, const char *body, stru
     return build_content_md5(ret, err) < 0 ? -1 : build_finish(ret, err);
 }
 
-/* ---- The bucket itself -------------------------------------------------------------------------------------------------- */
+/* ---- The bucket itself
+ * -------------------------------------------------------------------------------------------------- */
 
 static int list_buckets_build(const json_t *args, struct aws_request *ret, struct err *err)
 {
@@ -85,8 +86,8 @@ static int list_buckets_build(const json_t *args, struct aws_request *ret, struc
 
 static json_t *list_buckets_parse(const struct aws_reply *reply, struct err *err)
 {
-    return parse_list(parse_xml(reply, "ListAllMyBucketsResult", err), "Buckets.Bucket", "Name! BucketRegion>region CreationDate>created_ms:when",
-                      "buckets", "ContinuationToken", err);
+    return parse_list(parse_xml(reply, "ListAllMyBucketsResult", err), "Buckets.Bucket",
+                      "Name! BucketRegion>region CreationDate>created_ms:when", "buckets", "ContinuationToken", err);
 }
 
 static const struct aws_pages list_buckets_pages = {"ContinuationToken", "next", "buckets", 20};
@@ -112,8 +113,8 @@ S3_OP(s3_create_bucket, "CreateBucket", "s3:CreateBucket,s3:PutBucketOwnershipCo
       .settle = SETTLE_LOOK, .build = create_bucket_build, .parse = parse_nothing);
 
 S3_BUILD(delete_bucket_build, "DELETE", "")
-S3_OP(s3_delete_bucket, "DeleteBucket", "s3:DeleteBucket", .mutates = true, .settle = SETTLE_LOOK, .absent = "NoSuchBucket",
-      .build = delete_bucket_build, .parse = parse_nothing);
+S3_OP(s3_delete_bucket, "DeleteBucket", "s3:DeleteBucket", .mutates = true, .settle = SETTLE_LOOK,
+      .absent = "NoSuchBucket", .build = delete_bucket_build, .parse = parse_nothing);
 
 S3_BUILD(location_build, "GET", "location")
 
@@ -136,15 +137,17 @@ static json_t *location_parse(const struct aws_reply *reply, struct err *err)
 S3_OP(s3_get_bucket_location, "GetBucketLocation", "s3:GetBucketLocation", .absent = "NoSuchBucket",
       .build = location_build, .parse = location_parse);
 
-/* ---- Settings -------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings
+ * -------------------------------------------------------------------------------------------------------------- */
 
 S3_BUILD(get_block_build, "GET", "publicAccessBlock")
 
 static json_t *get_block_parse(const struct aws_reply *reply, struct err *err)
 {
     json_auto_t *r = parse_xml(reply, "PublicAccessBlockConfiguration", err), *facts = json_object();
-    if (!r || parse_pick(r, "BlockPublicAcls:bool IgnorePublicAcls:bool BlockPublicPolicy:bool RestrictPublicBuckets:bool",
-                         facts, err) < 0)
+    if (!r ||
+        parse_pick(r, "BlockPublicAcls:bool IgnorePublicAcls:bool BlockPublicPolicy:bool RestrictPublicBuckets:bool",
+                   facts, err) < 0)
         return NULL;
     json_put_bool(facts, "all",
                   json_bool_at(facts, "block_public_acls") && json_bool_at(facts, "ignore_public_acls") &&
@@ -153,12 +156,14 @@ static json_t *get_block_parse(const struct aws_reply *reply, struct err *err)
 }
 
 S3_OP(s3_get_public_access_block, "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock",
-      .absent = "NoSuchPublicAccessBlockConfiguration,NoSuchBucket", .build = get_block_build, .parse = get_block_parse);
+      .absent = "NoSuchPublicAccessBlockConfiguration,NoSuchBucket", .build = get_block_build,
+      .parse = get_block_parse);
 
 static int put_block_build(const json_t *args, struct aws_request *ret, struct err *err)
 {
     return put_fixed(args, "publicAccessBlock",
-                     "<PublicAccessBlockConfiguration xmlns=\"" S3_NAMESPACE "\"><BlockPublicAcls>true</BlockPublicAcls>"
+                     "<PublicAccessBlockConfiguration xmlns=\"" S3_NAMESPACE
+                     "\"><BlockPublicAcls>true</BlockPublicAcls>"
                      "<IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy>"
                      "<RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>",
                      ret, err);
@@ -178,7 +183,8 @@ static json_t *get_ownership_parse(const struct aws_reply *reply, struct err *er
 }
 
 S3_OP(s3_get_bucket_ownership, "GetBucketOwnershipControls", "s3:GetBucketOwnershipControls",
-      .absent = "OwnershipControlsNotFoundError,NoSuchBucket", .build = get_ownership_build, .parse = get_ownership_parse);
+      .absent = "OwnershipControlsNotFoundError,NoSuchBucket", .build = get_ownership_build,
+      .parse = get_ownership_parse);
 
 static int put_ownership_build(const json_t *args, struct aws_request *ret, struct err *err)
 {
@@ -240,7 +246,8 @@ static int put_tagging_build(const json_t *args, struct aws_request *ret, struct
     str_add(&ret->body, "<Tagging xmlns=\"" S3_NAMESPACE "\"><TagSet>");
     size_t i;
     const json_t *tag;
-    json_array_foreach (json_object_get(args, "Tags"), i, tag) {
+    json_array_foreach(json_object_get(args, "Tags"), i, tag)
+    {
         str_add(&ret->body, "<Tag><Key>");
         xml_escape(&ret->body, json_str_at(tag, "Key"));
         str_add(&ret->body, "</Key><Value>");
@@ -254,7 +261,8 @@ static int put_tagging_build(const json_t *args, struct aws_request *ret, struct
 S3_OP(s3_put_bucket_tagging, "PutBucketTagging", "s3:PutBucketTagging", .mutates = true, .settle = SETTLE_RESEND,
       .build = put_tagging_build, .parse = parse_nothing);
 
-/* ---- Policy: kept as text, because foreign statements must stay as they were written ---------------------------------------- */
+/* ---- Policy: kept as text, because foreign statements must stay as they were written
+ * ---------------------------------------- */
 
 S3_BUILD(get_policy_build, "GET", "policy")
 
@@ -283,11 +291,8 @@ static int put_policy_build(const json_t *args, struct aws_request *ret, struct 
 S3_OP(s3_put_bucket_policy, "PutBucketPolicy", "s3:PutBucketPolicy", .mutates = true, .settle = SETTLE_RESEND,
       .build = put_policy_build, .parse = parse_nothing);
 
-S3_BUILD(delete_policy_build, "DELETE", "policy")
-S3_OP(s3_delete_bucket_policy, "DeleteBucketPolicy", "s3:DeleteBucketPolicy", .mutates = true, .settle = SETTLE_LOOK,
-      .absent = "NoSuchBucketPolicy,NoSuchBucket", .build = delete_policy_build, .parse = parse_nothing);
-
-/* ---- Objects: only whether there are any ---------------------------------------------------------------------------------- */
+/* ---- Objects: only whether there are any
+ * ---------------------------------------------------------------------------------- */
 
 static int list_objects_build(const json_t *args, struct aws_request *ret, struct err *err)
 {

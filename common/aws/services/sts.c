@@ -43,6 +43,17 @@ const struct aws_op sts_get_caller_identity_trusted = {
     .parse = get_caller_identity_parse,
 };
 
+const struct aws_op sts_get_caller_identity_retired = {
+    .name = "sts:GetCallerIdentity/retired",
+    .service = &aws_service_sts,
+    .action = "GetCallerIdentity",
+    .permission = "",
+    .family = "sts",
+    .absent = "InvalidClientTokenId",
+    .build = get_caller_identity_build,
+    .parse = get_caller_identity_parse,
+};
+
 BUILD_QUERY(assume_role_build, "RoleArn! RoleSessionName! ExternalId DurationSeconds:int Policy:doc")
 
 /* The account of arn:aws:sts::111122223333:assumed-role/Name/session. */

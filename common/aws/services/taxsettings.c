@@ -1,5 +1,5 @@
-/* Tax settings operations. PutTaxInheritance and BatchPutTaxRegistration are left out on purpose: they reach into member
- * accounts. */
+/* Tax settings operations. PutTaxInheritance and BatchPutTaxRegistration are left out on purpose: they reach into
+ * member accounts. */
 #include "common/aws/services/taxsettings.h"
 
 #include "common/aws/services/build.h"
@@ -13,12 +13,12 @@ const struct aws_service aws_service_taxsettings = {
     .version = "2018-05-10",
 };
 
-#define TAX_OP(symbol, verb, permission_, ...)                                                                           \
-    const struct aws_op symbol = {.name = "tax:" verb,                                                                   \
-                                  .service = &aws_service_taxsettings,                                                   \
-                                  .action = verb,                                                                        \
-                                  .permission = permission_,                                                             \
-                                  .family = "tax",                                                                       \
+#define TAX_OP(symbol, verb, permission_, ...)                                                                         \
+    const struct aws_op symbol = {.name = "tax:" verb,                                                                 \
+                                  .service = &aws_service_taxsettings,                                                 \
+                                  .action = verb,                                                                      \
+                                  .permission = permission_,                                                           \
+                                  .family = "tax",                                                                     \
                                   __VA_ARGS__}
 
 BUILD_REST(get_build, "/GetTaxRegistration", "accountId")
@@ -43,8 +43,8 @@ static json_t *list_parse(const struct aws_reply *reply, struct err *err)
 }
 
 static const struct aws_pages list_pages = {"nextToken", "next", "accounts", 400};
-TAX_OP(tax_list_tax_registrations, "ListTaxRegistrations", "tax:ListTaxRegistrations", .absent = "ResourceNotFoundException", .build = list_build,
-       .parse = list_parse, .pages = &list_pages);
+TAX_OP(tax_list_tax_registrations, "ListTaxRegistrations", "tax:ListTaxRegistrations",
+       .absent = "ResourceNotFoundException", .build = list_build, .parse = list_parse, .pages = &list_pages);
 
 BUILD_REST(inheritance_build, "/GetTaxInheritance", "")
 
@@ -58,8 +58,8 @@ static json_t *inheritance_parse(const struct aws_reply *reply, struct err *err)
     return json_incref(facts);
 }
 
-TAX_OP(tax_get_tax_inheritance, "GetTaxInheritance", "tax:GetTaxInheritance", .absent = "ResourceNotFoundException", .build = inheritance_build,
-       .parse = inheritance_parse);
+TAX_OP(tax_get_tax_inheritance, "GetTaxInheritance", "tax:GetTaxInheritance", .absent = "ResourceNotFoundException",
+       .build = inheritance_build, .parse = inheritance_parse);
 
 BUILD_REST(put_build, "/PutTaxRegistration", "accountId taxRegistrationEntry!:object")
 

@@ -1,0 +1,116 @@
+/* FAQ: the access that was handed over ends.   Undo: none: the customer hands over anew.
+ *
+ * The only writes after the last fingerprint, listed as closing writes. A key signs its own end, so exactly one call is
+ * possible: deleted where that was agreed, else deactivated, which the customer can take back. After it nothing of ours
+ * can sign, so what is left (an inert user, or the role of the role route) is listed with the command for its owner:
+ * AWS deletes no user that still has keys, and without keys nobody of ours is left to delete it. The proof is the dead
+ * key's own answer. A worker that starts anew learns it from the identity check. */
+#include "common/aws/services/iam.h"
+#include "common/aws/services/sts.h"
+#include "worker/steps/ownership.h"
+
+#define DEAD_EVERY_MS 2000
+#define DEAD_DEADLINE_MS 120000
+
+static const char *handed_over(const struct step *s, const char *what)
+{
+    return json_str_at(step_result_of(s, "access_handover"), what);
+}
+
+static bool is_dead(const json_t *facts, const json_t *arg)
+{
+    (void)arg;
+    return json_is_null(facts);
+}
+
+static bool is_deleting(const struct step *s)
+{
+    return json_bool_at(step_import(s), "vars.retire.delete_user");
+}
+
+static void leave_user(struct step *s, const char *user)
+{
+    json_t *list = json_array();
+    ownership_remains(list, step_text(s, "IAM user %s, with its policies and no working key of ours", user), "customer",
+                      step_text(s,
+                                "aws iam detach-user-policy --user-name %s --policy-arn "
+                                "arn:aws:iam::aws:policy/AdministratorAccess && aws iam delete-user --user-name %s",
+                                user, user));
+    step_set(s, "remains", list);
+}
+
+static enum step_result finish(struct step *s, const char *user, const char *key_id)
+{
+    bool did_it = step_journal_facts(s, "retire") != NULL;
+    json_t *closing = json_array();
+    if (did_it)
+        (void)json_array_append_new(closing, json_make("{s:s,s:s}", "op",
+                                                       is_deleting(s) ? "iam:DeleteAccessKey" : "iam:UpdateAccessKey",
+                                                       "resource", step_text(s, "%s/%s", user, key_id)));
+    step_set(s, "closing", closing);
+    step_set(s, "proof", json_make("{s:s,s:s}", "op", "sts:GetCallerIdentity", "answer", "InvalidClientTokenId"));
+    step_set_str(s, "access_key_id", key_id);
+    step_set_str(s, "key", !did_it ? "dead before we retired it" : is_deleting(s) ? "deleted" : "deactivated");
+    leave_user(s, user);
+    step_grade(s, "probed");
+    return STEP_DONE;
+}
+
+static enum step_result retire_key(struct step *s)
+{
+    const json_t *me = NULL, *alive = NULL;
+    const char *user = handed_over(s, "user"), *key_id = handed_over(s, "access_key_id");
+    TRY(step_identity(s, &me));
+    if (!json_bool_at(me, "ok") && str_eq(json_str_at(me, "code"), err_info(ERR_AWS_CREDENTIALS)->name))
+        return finish(s, user, key_id);
+    if (!json_bool_at(me, "ok"))
+        return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",
+                         json_str_at(me, "text"));
+    key_id = json_str_or(me, "access_key_id", key_id); /* a newer key may have been handed over since */
+    if (!*user || !*key_id)
+        return step_fail(s, ERR_INTERNAL, "it is not recorded which user and key were handed over");
+    if (step_journal_facts(s, "retire")) { /* maybe done: a dead key must not be asked for anything else */
+        TRY(step_call(s, "alive", &sts_get_caller_identity_retired, NULL, &alive));
+        if (json_is_null(alive))
+            return finish(s, user, key_id);
+    }
+    json_t *args = json_make("{s:s,s:s}", "UserName", user, "AccessKeyId", key_id);
+    if (!is_deleting(s))
+        json_put_str(args, "Status", "Inactive");
+    TRY(step_call(s, "retire", is_deleting(s) ? &iam_delete_access_key : &iam_update_access_key, args, NULL));
+    TRY(step_poll(s, "dead", &sts_get_caller_identity_retired, NULL, is_dead, NULL, DEAD_EVERY_MS, DEAD_DEADLINE_MS,
+                  ERR_CREDENTIAL_ALIVE, &alive));
+    return finish(s, user, key_id);
+}
+
+static enum step_result leave_role(struct step *s)
+{
+    const char *arn = json_str_at(step_import(s), "access.role_arn"), *slash = strrchr(arn, '/');
+    const char *name = slash ? slash + 1 : step_var(s, "bootstrap_role");
+    json_t *list = json_array();
+    ownership_remains(
+        list, step_text(s, "role %s, through which we worked; we hold no credential of it any more", name), "customer",
+        step_text(s,
+                  "aws iam detach-role-policy --role-name %s --policy-arn "
+                  "arn:aws:iam::aws:policy/AdministratorAccess && aws iam delete-role --role-name %s",
+                  name, name));
+    step_set(s, "closing", json_array());
+    step_set(s, "remains", list);
+    step_set_str(s, "key", "none was handed over");
+    step_grade(s, "probed");
+    return STEP_DONE;
+}
+
+static enum step_result run(struct step *s)
+{
+    return str_eq(json_str_at(step_import(s), "access.method"), "role") ? leave_role(s) : retire_key(s);
+}
+
+const struct step_def step_credential_retire = {
+    .name = "credential_retire",
+    .item = "FAQ",
+    .run = run,
+    .ops = OPS(&sts_get_caller_identity_retired, &iam_update_access_key, &iam_delete_access_key),
+    .uses = "access_handover",
+    .version = 1,
+};

@@ -1,0 +1,226 @@
+/* Process item 3.2: the tax registration is the billing profile's.   Undo: the registration that preflight recorded
+ * comes back, or ours is deleted where there was none.
+ *
+ * Two things reach beyond the management account and are held for the operator before anything is written: inheritance
+ * hands the registration on to members, and another seller of record keeps accounts of the old one from joining. Where
+ * AWS has no registration for a country, a person sets the country in the console. */
+#include "common/aws/services/taxsettings.h"
+#include "worker/steps/fingerprint_shape.h"
+#include "worker/steps/human.h"
+#include "worker/steps/ownership.h"
+#include "worker/steps/tax_registration.h"
+
+#define PENDING_EVERY_MS 60000
+
+struct view {
+    const json_t *registration; /* NULL: none */
+    const json_t *list, *account;
+    const char *status, *seller;
+    bool is_inherited;
+};
+
+static enum step_result read_all(struct step *s, struct view *v)
+{
+    const json_t *mine = NULL, *inheritance = NULL;
+    enum step_result all = STEP_DONE;
+    step_also(&all, step_call(s, "tax", &tax_get_tax_registration, NULL, &mine));
+    step_also(&all, step_call(s, "taxes", &tax_list_tax_registrations, NULL, &v->list));
+    step_also(&all, step_call(s, "inheritance", &tax_get_tax_inheritance, NULL, &inheritance));
+    TRY(all);
+    v->registration = json_at(mine, "registration");
+    v->account = tax_account(v->list, step_var(s, "account_id"));
+    v->status = json_str_at(v->registration, "status");
+    v->seller = json_str_at(v->account, "accountMetaData.seller");
+    v->is_inherited = str_eq(json_str_at(inheritance, "status"), "OptIn");
+    return STEP_DONE;
+}
+
+/* ---- What needs a decision
+ * ------------------------------------------------------------------------------------------------------ */
+
+static const char *seller_before(struct step *s)
+{
+    return json_str_at(step_result_of(s, "preflight"), "tax.seller");
+}
+
+static enum step_result hold_seller(struct step *s, const char *from, const char *to)
+{
+    if (!*from || !*to || str_eq(from, to))
+        return STEP_DONE;
+    return step_hold(s, ERR_TAX_SELLER,
+                     json_make("{s:s,s:s,s:[s]}", "from", from, "to", to, "accounts", step_var(s, "account_id")),
+                     "the seller of record would change from %s to %s", from, to);
+}
+
+static enum step_result hold_inheritance(struct step *s, const struct view *v)
+{
+    json_auto_t *heirs = tax_heirs(v->list, step_var(s, "account_id"));
+    if (!v->is_inherited || json_array_size(heirs) == 0)
+        return STEP_DONE;
+    return step_hold(s, ERR_TAX_INHERITANCE, json_make("{s:O}", "accounts", heirs),
+                     "tax inheritance is on: %zu member accounts would take the new registration too",
+                     json_array_size(heirs));
+}
+
+/* ---- By API
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+
+static enum step_result put(struct step *s, const struct view *v, const json_t *entry)
+{
+    if (str_eq(v->status, "Pending")) /* AWS takes no other while one is pending */
+        return step_wait_aws(s, PENDING_EVERY_MS, "another tax registration is waiting for AWS");
+    TRY(hold_inheritance(s, v));
+    TRY(hold_seller(s, v->seller, step_var(s, "tax.seller")));
+    char digest[65];
+    json_digest(v->registration, digest);
+    const json_t *answer = NULL;
+    TRY(step_try(s, step_text(s, "put/%.8s", digest), &tax_put_tax_registration,
+                 json_make("{s:O}", "taxRegistrationEntry", entry), "ConflictException", &answer));
+    if (json_has(answer, "error"))
+        return step_wait_aws(s, PENDING_EVERY_MS, "AWS is still working on a tax registration");
+    return step_wait_aws(s, 2000, "AWS has the tax registration"); /* seen by the next entry's fresh read */
+}
+
+/* Own account, and members that took it over when an operator accepted that. */
+static json_t *values(const struct step *s, const struct view *v)
+{
+    json_t *all = json_object();
+    const char *mine = step_var(s, "account_id");
+    size_t i;
+    const json_t *one;
+    json_put(all, mine, shape_tax(v->registration, v->seller));
+    json_array_foreach(json_at(v->list, "accounts"), i,
+                       one) if (str_eq(json_str_at(one, "taxInheritanceDetails.parentEntityId"), mine))
+        json_put(all, json_str_at(one, "accountId"),
+                 shape_tax(json_at(one, "taxRegistration"), json_str_at(one, "accountMetaData.seller")));
+    return all;
+}
+
+static enum step_result finish(struct step *s, const struct view *v)
+{
+    TRY(hold_seller(s, seller_before(s), v->seller)); /* in case it changed although nobody foresaw it */
+    step_set(s, "values", values(s, v));
+    step_set_str(s, "country", tax_country(v->registration));
+    step_set_str(s, "seller", v->seller);
+    step_set_str(s, "status", v->status);
+    step_grade(s, "probed");
+    return STEP_DONE;
+}
+
+static enum step_result run_by_api(struct step *s, const json_t *entry)
+{
+    struct view v = {0};
+    TRY(read_all(s, &v));
+    if (!tax_is_as(v.registration, entry))
+        return put(s, &v, entry);
+    if (str_eq(v.status, "Rejected"))
+        return step_fail(s, ERR_TAX_REJECTED, "AWS rejected the registration for %s", tax_country(entry));
+    if (!str_eq(v.status, "Verified"))
+        return step_wait_aws(s, PENDING_EVERY_MS, "AWS is verifying the tax registration");
+    if (!str_eq(tax_country(v.registration), step_var(s, "tax.country")))
+        return step_fail(s, ERR_TAX_REJECTED, "the registration is for %s, the billing profile for %s",
+                         tax_country(v.registration), step_var(s, "tax.country"));
+    return finish(s, &v);
+}
+
+/* ---- By hand
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_country_set(const json_t *account, const char *country)
+{
+    const char *tax = json_str_at(account, "accountMetaData.addressRoleMap.TaxAddress.countryCode");
+    return *country &&
+           str_eq(*tax ? tax : json_str_at(account, "accountMetaData.addressRoleMap.BillingAddress.countryCode"),
+                  country);
+}
+
+static enum step_result run_by_hand(struct step *s)
+{
+    const json_t *list = NULL, *word;
+    uint64_t opened_ms = human_opened(s);
+    const char *country = step_var(s, "tax.country");
+    TRY(step_call(s, "taxes", &tax_list_tax_registrations, NULL, &list));
+    const json_t *account = tax_account(list, step_var(s, "account_id"));
+    if (is_country_set(account, country)) {
+        step_set_str(s, "country", country);
+        step_grade(s, "probed");
+        return STEP_DONE;
+    }
+    word = human_word(s, opened_ms);
+    if (word && !*country) {
+        human_take_word(s, word);
+        return STEP_DONE;
+    }
+    struct human_task task = {
+        .party = "operator",
+        .title = "Set the tax profile in the console",
+        .actions = {"Sign in to the management account as root.", "Open the tax settings with the link below.",
+                    *country
+                        ? step_text(s, "Set the tax address of the management account to our billing address in %s.",
+                                    country)
+                        : "Set the tax address of the management account to our billing address.",
+                    "Leave tax inheritance as it is.", "Say what you set in the note."},
+        .link = "https://us-east-1.console.aws.amazon.com/billing/home#/tax",
+        .check = *country ? "The country of the tax address that AWS shows."
+                          : "Your name and note: the profile names no country to look for.",
+        .worst = "The invoices of the management account carry the address that you type in.",
+        .undo = "Set the earlier address at the same place; the fingerprint taken before shows it.",
+        .due_hours = 120,
+        .opened_ms = opened_ms,
+        .attest = !*country,
+    };
+    return human_ask(s, &task);
+}
+
+static enum step_result run(struct step *s)
+{
+    const json_t *entry = json_at(step_import(s), "vars.tax.entry");
+    return json_is_object(entry) ? run_by_api(s, entry) : run_by_hand(s);
+}
+
+/* ---- Undo
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
+
+static enum step_result undo(struct step *s)
+{
+    const json_t *entry = json_at(step_import(s), "vars.tax.entry"), *now = NULL;
+    const json_t *before = json_at(step_result_of(s, "preflight"), "tax.registration");
+    if (!json_is_object(entry))
+        return STEP_DONE; /* a person set it; the list of what remains comes from the task's own undo */
+    TRY(step_call(s, "tax", &tax_get_tax_registration, NULL, &now));
+    if (!tax_is_as(json_at(now, "registration"), entry) || (before && tax_is_as(before, entry)))
+        return STEP_DONE; /* not ours any more, or it was so before us */
+    if (!json_is_object(before))
+        return step_call(s, "delete", &tax_delete_tax_registration, NULL, NULL);
+    json_t *old = json_copy((json_t *)(uintptr_t)before);
+    static const char *const told_only[] = {"status", "jurisdiction", "taxDocumentMetadatas"};
+    for (size_t i = 0; i < sizeof told_only / sizeof told_only[0]; i++)
+        (void)json_object_del(old, told_only[i]);
+    return step_call(s, "put", &tax_put_tax_registration, json_make("{s:o}", "taxRegistrationEntry", old), NULL);
+}
+
+static json_t *expects(const json_t *import, const json_t *before, const json_t *result)
+{
+    (void)import;
+    json_t *patches = json_array();
+    const char *account;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)json_at(result, "values"), account, value)
+        shape_put(patches, before, "tax", account, json_incref(value));
+    return patches;
+}
+
+const struct step_def step_tax_profile = {
+    .name = "tax_profile",
+    .item = "3.2",
+    .run = run,
+    .undo = undo,
+    .expects = expects,
+    .ops = OPS(&tax_get_tax_registration, &tax_list_tax_registrations, &tax_get_tax_inheritance,
+               &tax_put_tax_registration, &tax_delete_tax_registration),
+    .uses = "preflight",
+    .version = 1,
+};
