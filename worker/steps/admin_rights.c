@@ -21,8 +21,7 @@ static enum step_result read_key_route(struct step *s, const char *user, struct 
         return STEP_DONE;
     }
     TRY(step_call(s, "rights/groups", &iam_list_groups_for_user, json_make("{s:s}", "UserName", user), &groups));
-    json_array_foreach(json_at(groups, "groups"), i, group)
-    {
+    json_array_foreach (json_at(groups, "groups"), i, group) {
         const char *name = json_string_value(group);
         const json_t *policies = NULL;
         TRY(step_call(s, step_text(s, "rights/group/%s", name), &iam_list_attached_group_policies,
@@ -37,8 +36,7 @@ static enum step_result read_key_route(struct step *s, const char *user, struct 
     return STEP_DONE;
 }
 
-/* ---- Role route
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- Role route ---- */
 
 /* Reads of features that answer "not readable" when denied: their denial stops nothing. */
 static bool is_optional(const char *action)
@@ -68,8 +66,7 @@ static json_t *declared_actions(const struct step *s)
     json_t *set = json_array();
     size_t i;
     const json_t *name;
-    json_array_foreach(json_at(step_import(s), "steps"), i, name)
-    {
+    json_array_foreach (json_at(step_import(s), "steps"), i, name) {
         const struct step_def *def = step_def_by_name(json_string_value(name));
         for (const struct aws_op *const *op = def ? def->ops : NULL; op && *op; op++)
             if ((*op)->who == AWS_AS_CUSTOMER)
@@ -92,9 +89,9 @@ static enum step_result read_role_route(struct step *s, const char *role_arn, st
         size_t i;
         step_also(&all, step_call(s, step_text(s, "rights/simulate/%zu", at), &iam_simulate_principal_policy,
                                   json_make("{s:s,s:o}", "PolicySourceArn", role_arn, "ActionNames", some), &answer));
-        json_array_foreach(json_at(answer, "results"), i, one) if (!str_eq(json_str_at(one, "decision"), "allowed") &&
-                                                                   !is_optional(json_str_at(one, "action")))(void)
-            json_array_append(denied, json_object_get(one, "action"));
+        json_array_foreach (json_at(answer, "results"), i, one)
+            if (!str_eq(json_str_at(one, "decision"), "allowed") && !is_optional(json_str_at(one, "action")))
+                (void)json_array_append(denied, json_object_get(one, "action"));
     }
     TRY(all);
     size_t count = json_array_size(denied);

@@ -34,9 +34,10 @@ json_t *wish_attached(struct step *s, const struct wish *w)
     json_t *arns = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)w->own, i, one)(void)
-        json_array_append_new(arns, json_string(wish_policy_arn(s, w, json_str_at(one, "name"))));
-    json_array_foreach((json_t *)(uintptr_t)w->managed, i, one)(void) json_array_append(arns, (json_t *)(uintptr_t)one);
+    json_array_foreach ((json_t *)(uintptr_t)w->own, i, one)
+        (void)json_array_append_new(arns, json_string(wish_policy_arn(s, w, json_str_at(one, "name"))));
+    json_array_foreach ((json_t *)(uintptr_t)w->managed, i, one)
+        (void)json_array_append(arns, (json_t *)(uintptr_t)one);
     json_sort_by(arns, NULL);
     return arns;
 }
@@ -54,8 +55,7 @@ static const char *seen_digest(struct step *s, const json_t *seen)
     return step_text(s, "%.8s", digest);
 }
 
-/* ---- The role itself
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- The role itself ---- */
 
 /* GetRole asks for one spelling; a role that differs only in case refuses ours all the same. */
 static enum step_result check_spelling(struct step *s, const struct wish *w)
@@ -63,13 +63,10 @@ static enum step_result check_spelling(struct step *s, const struct wish *w)
     const json_t *all = NULL, *one;
     size_t i;
     TRY(step_call(s, "names", &iam_list_roles, NULL, &all));
-    json_array_foreach(
-        json_at(all, "roles"), i,
-        one) if (strcasecmp(json_str_at(one, "name"), w->name) == 0 &&
-                 !str_eq(json_str_at(one, "name"),
-                         w->name)) return step_fail(s, ERR_ROLE_NAME_TAKEN,
-                                                    "role %s exists and is not ours; it takes the name %s too",
-                                                    json_str_at(one, "name"), w->name);
+    json_array_foreach (json_at(all, "roles"), i, one)
+        if (strcasecmp(json_str_at(one, "name"), w->name) == 0 && !str_eq(json_str_at(one, "name"), w->name))
+            return step_fail(s, ERR_ROLE_NAME_TAKEN, "role %s exists and is not ours; it takes the name %s too",
+                             json_str_at(one, "name"), w->name);
     return STEP_DONE;
 }
 
@@ -112,23 +109,18 @@ static enum step_result mend_role(struct step *s, const struct wish *w, const js
     return STEP_DONE;
 }
 
-/* ---- What hangs on it
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- What hangs on it ---- */
 
 static enum step_result have_attached(struct step *s, const struct wish *w, bool *ret_wrote)
 {
     const json_t *now = NULL, *wanted = step_keep(s, wish_attached(s, w)), *arn;
     size_t i;
     TRY(step_call(s, "attached", &iam_list_attached_role_policies, role_args(w), &now));
-    json_array_foreach(
-        json_at(now, "policies"), i,
-        arn) if (!json_array_has_str(wanted,
-                                     json_string_value(arn))) return step_fail(s, ERR_ROLE_DRIFT,
-                                                                               "somebody attached %s to our role %s",
-                                                                               json_string_value(arn), w->name);
+    json_array_foreach (json_at(now, "policies"), i, arn)
+        if (!json_array_has_str(wanted, json_string_value(arn)))
+            return step_fail(s, ERR_ROLE_DRIFT, "somebody attached %s to our role %s", json_string_value(arn), w->name);
     enum step_result all = STEP_DONE;
-    json_array_foreach((json_t *)(uintptr_t)wanted, i, arn)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)wanted, i, arn) {
         if (json_array_has_str(json_at(now, "policies"), json_string_value(arn)))
             continue;
         json_t *args = role_args(w);
@@ -144,7 +136,9 @@ static bool is_wanted_inline(const struct wish *w, const char *name)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)w->in_line, i, one) if (str_eq(json_str_at(one, "name"), name)) return true;
+    json_array_foreach ((json_t *)(uintptr_t)w->in_line, i, one)
+        if (str_eq(json_str_at(one, "name"), name))
+            return true;
     return false;
 }
 
@@ -169,15 +163,13 @@ static enum step_result have_inline(struct step *s, const struct wish *w, bool *
     const json_t *now = NULL, *one;
     size_t i;
     TRY(step_call(s, "inlines", &iam_list_role_policies, role_args(w), &now));
-    json_array_foreach(
-        json_at(now, "names"), i,
-        one) if (!is_wanted_inline(w,
-                                   json_string_value(
-                                       one))) return step_fail(s, ERR_ROLE_DRIFT,
-                                                               "somebody put the policy %s into our role %s",
-                                                               json_string_value(one), w->name);
+    json_array_foreach (json_at(now, "names"), i, one)
+        if (!is_wanted_inline(w, json_string_value(one)))
+            return step_fail(s, ERR_ROLE_DRIFT, "somebody put the policy %s into our role %s", json_string_value(one),
+                             w->name);
     enum step_result all = STEP_DONE;
-    json_array_foreach((json_t *)(uintptr_t)w->in_line, i, one) step_also(&all, have_one_inline(s, w, one, ret_wrote));
+    json_array_foreach ((json_t *)(uintptr_t)w->in_line, i, one)
+        step_also(&all, have_one_inline(s, w, one, ret_wrote));
     return all;
 }
 

@@ -8,8 +8,7 @@
 #define SEE_DEADLINE_MS 60000
 #define VERSIONS_MAX 5 /* AWS keeps no more */
 
-/* ---- Customer managed policies
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Customer managed policies ---- */
 
 /* The oldest version that is not the default goes, because the sixth does not fit. The policy is ours by its tag. */
 static enum step_result make_room(struct step *s, const char *arn)
@@ -20,10 +19,10 @@ static enum step_result make_room(struct step *s, const char *arn)
                   &list));
     if (json_array_size(json_at(list, "versions")) < VERSIONS_MAX)
         return STEP_DONE;
-    json_array_foreach(json_at(list, "versions"), i,
-                       one) if (!json_bool_at(one, "is_default") &&
-                                (!oldest || json_int_at(one, "created_ms") <= json_int_at(oldest, "created_ms")))
-        oldest = one;
+    json_array_foreach (json_at(list, "versions"), i, one)
+        if (!json_bool_at(one, "is_default") &&
+            (!oldest || json_int_at(one, "created_ms") <= json_int_at(oldest, "created_ms")))
+            oldest = one;
     const char *version = json_str_at(oldest, "version");
     return step_call(s, step_text(s, "drop/%s/%s", arn, version), &iam_delete_policy_version,
                      json_make("{s:s,s:s}", "PolicyArn", arn, "VersionId", version), NULL);
@@ -67,12 +66,12 @@ enum step_result wish_have_policies(struct step *s, const struct wish *w, bool *
     enum step_result all = STEP_DONE;
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)w->own, i, one) step_also(&all, have_policy(s, w, one, ret_wrote));
+    json_array_foreach ((json_t *)(uintptr_t)w->own, i, one)
+        step_also(&all, have_policy(s, w, one, ret_wrote));
     return all;
 }
 
-/* ---- Reading back. IAM shows a write only eventually, so each look is a poll.
- * ----------------------------------------------------- */
+/* ---- Reading back. IAM shows a write only eventually, so each look is a poll. ---- */
 
 static bool is_role_seen(const json_t *facts, const json_t *wanted)
 {
@@ -105,8 +104,7 @@ static enum step_result see_inline(struct step *s, const struct wish *w, json_t 
     size_t i;
     const json_t *one, *seen = NULL;
     enum step_result all = STEP_DONE;
-    json_array_foreach((json_t *)(uintptr_t)w->in_line, i, one)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)w->in_line, i, one) {
         const char *name = json_str_at(one, "name");
         json_t *args = json_make("{s:s,s:s}", "RoleName", w->name, "PolicyName", name);
         enum step_result r = step_poll(s, step_text(s, "see/inline/%s", name), &iam_get_role_policy, args,
@@ -122,8 +120,7 @@ static enum step_result see_policies(struct step *s, const struct wish *w, json_
 {
     size_t i;
     const json_t *one, *policy = NULL, *seen = NULL;
-    json_array_foreach((json_t *)(uintptr_t)w->own, i, one)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)w->own, i, one) {
         const char *name = json_str_at(one, "name"), *arn = wish_policy_arn(s, w, name);
         TRY(step_poll(s, step_text(s, "see/policy/%s", name), &iam_get_policy, json_make("{s:s}", "PolicyArn", arn),
                       is_policy_seen, NULL, SEE_EVERY_MS, SEE_DEADLINE_MS, ERR_NOT_YET, &policy));
@@ -175,7 +172,7 @@ json_t *cross_account_role_expects(const json_t *import, const json_t *before, c
     if (!*name)
         return patches;
     shape_put(patches, before, "iam.roles", name, same(json_at(result, "role_value")));
-    json_array_foreach(json_at(result, "policies"), i, one)
+    json_array_foreach (json_at(result, "policies"), i, one)
         shape_put(patches, before, "iam.policies", json_str_at(one, "arn"),
                   json_make("{s:O}", "document", json_at(one, "document")));
     return patches;

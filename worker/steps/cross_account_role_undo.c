@@ -21,14 +21,14 @@ static enum step_result find_foreign(struct step *s, const struct wish *w, bool 
     TRY(step_call(s, "attached", &iam_list_attached_role_policies, json_make("{s:s}", "RoleName", w->name), &attached));
     TRY(step_call(s, "inlines", &iam_list_role_policies, json_make("{s:s}", "RoleName", w->name), &names));
     *ret = false;
-    json_array_foreach(json_at(attached, "policies"), i,
-                       one) if (!json_array_has_str(wanted, json_string_value(one))) *ret = true;
-    json_array_foreach(json_at(names, "names"), i, one)
-    {
+    json_array_foreach (json_at(attached, "policies"), i, one)
+        if (!json_array_has_str(wanted, json_string_value(one)))
+            *ret = true;
+    json_array_foreach (json_at(names, "names"), i, one) {
         bool is_ours = false;
         const json_t *mine;
-        json_array_foreach((json_t *)(uintptr_t)w->in_line, k, mine) is_ours =
-            is_ours || str_eq(json_str_at(mine, "name"), json_string_value(one));
+        json_array_foreach ((json_t *)(uintptr_t)w->in_line, k, mine)
+            is_ours = is_ours || str_eq(json_str_at(mine, "name"), json_string_value(one));
         *ret = *ret || !is_ours;
     }
     return STEP_DONE;
@@ -43,15 +43,16 @@ static enum step_result strip(struct step *s, const struct wish *w)
     TRY(step_call(s, "inlines", &iam_list_role_policies, json_make("{s:s}", "RoleName", w->name), &names));
     TRY(step_call(s, "profiles", &iam_list_instance_profiles_for_role, json_make("{s:s}", "RoleName", w->name),
                   &profiles));
-    json_array_foreach(json_at(attached, "policies"), i, one)
+    json_array_foreach (json_at(attached, "policies"), i, one)
         step_also(&all, step_call(s, step_text(s, "detach/%s", json_string_value(one)), &iam_detach_role_policy,
                                   json_make("{s:s,s:O}", "RoleName", w->name, "PolicyArn", one), NULL));
-    json_array_foreach(json_at(names, "names"), i, one)
+    json_array_foreach (json_at(names, "names"), i, one)
         step_also(&all, step_call(s, step_text(s, "inline/%s", json_string_value(one)), &iam_delete_role_policy,
                                   json_make("{s:s,s:O}", "RoleName", w->name, "PolicyName", one), NULL));
-    json_array_foreach(json_at(profiles, "names"), i, one) step_also(
-        &all, step_call(s, step_text(s, "profile/%s", json_string_value(one)), &iam_remove_role_from_instance_profile,
-                        json_make("{s:s,s:O}", "RoleName", w->name, "InstanceProfileName", one), NULL));
+    json_array_foreach (json_at(profiles, "names"), i, one)
+        step_also(&all, step_call(s, step_text(s, "profile/%s", json_string_value(one)),
+                                  &iam_remove_role_from_instance_profile,
+                                  json_make("{s:s,s:O}", "RoleName", w->name, "InstanceProfileName", one), NULL));
     return all;
 }
 
@@ -65,9 +66,13 @@ static enum step_result delete_policy(struct step *s, const char *arn)
         return STEP_DONE;
     TRY(step_call(s, step_text(s, "versions/%s", arn), &iam_list_policy_versions, json_make("{s:s}", "PolicyArn", arn),
                   &list));
-    json_array_foreach(json_at(list, "versions"), i, one) if (!json_bool_at(one, "is_default")) step_also(
-        &all, step_call(s, step_text(s, "version/%s/%s", arn, json_str_at(one, "version")), &iam_delete_policy_version,
-                        json_make("{s:s,s:s}", "PolicyArn", arn, "VersionId", json_str_at(one, "version")), NULL));
+    json_array_foreach (json_at(list, "versions"), i, one)
+        if (!json_bool_at(one, "is_default"))
+            step_also(&all,
+                      step_call(s, step_text(s, "version/%s/%s", arn, json_str_at(one, "version")),
+                                &iam_delete_policy_version,
+                                json_make("{s:s,s:s}", "PolicyArn", arn, "VersionId", json_str_at(one, "version")),
+                                NULL));
     TRY(all);
     return step_call(s, step_text(s, "delete/%s", arn), &iam_delete_policy, json_make("{s:s}", "PolicyArn", arn), NULL);
 }
@@ -77,7 +82,7 @@ static enum step_result delete_policies(struct step *s, const struct wish *w)
     enum step_result all = STEP_DONE;
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)w->own, i, one)
+    json_array_foreach ((json_t *)(uintptr_t)w->own, i, one)
         step_also(&all, delete_policy(s, wish_policy_arn(s, w, json_str_at(one, "name"))));
     return all;
 }

@@ -102,8 +102,8 @@ static enum step_result settle_tags(struct step *s)
     wanted = step_keep(s, json_copy(wanted));
     json_put_str(wanted, step_var(s, "tag_key"), step_var(s, "tag_value"));
     json_t *args = report_bucket_args(s), *list = json_array();
-    json_object_foreach(wanted, key, value)(void)
-        json_array_append_new(list, json_make("{s:s,s:O}", "Key", key, "Value", value));
+    json_object_foreach (wanted, key, value)
+        (void)json_array_append_new(list, json_make("{s:s,s:O}", "Key", key, "Value", value));
     json_sort_by(list, "Key");
     json_put(args, "Tags", list);
     return settle(s, &tagging, seen, wanted, args);
@@ -122,8 +122,7 @@ static enum step_result settle_policy(struct step *s)
     return settle(s, &granting, seen, wanted, args);
 }
 
-/* ---- The bucket
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The bucket ---- */
 
 static enum step_result have_bucket(struct step *s)
 {

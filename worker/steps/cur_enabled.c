@@ -12,8 +12,8 @@ static enum step_result run(struct step *s)
     if (json_has(found, "error"))
         return step_fail(s, ERR_BILLING_ACCESS, "AWS denies reading the cost reports");
     json_t *names = json_array();
-    json_array_foreach(json_at(found, "reports"), i, report)(void)
-        json_array_append_new(names, json_string(json_str_at(report, "ReportName")));
+    json_array_foreach (json_at(found, "reports"), i, report)
+        (void)json_array_append_new(names, json_string(json_str_at(report, "ReportName")));
     json_sort_by(names, NULL);
     step_set(s, "enabled", json_boolean(json_array_size(names) > 0));
     step_set(s, "reports_before", names);

@@ -40,9 +40,9 @@ static enum step_result check_account(struct step *s)
     size_t i;
     TRY(step_call(s, "accounts", &channel_list_program_management_accounts, json_make("{s:s}", "catalog", catalog(s)),
                   &list));
-    json_array_foreach(json_at(list, "accounts"), i,
-                       one) if (str_eq(json_str_at(one, "id"), pma) &&
-                                str_eq(json_str_at(one, "status"), "ACTIVE")) return STEP_DONE;
+    json_array_foreach (json_at(list, "accounts"), i, one)
+        if (str_eq(json_str_at(one, "id"), pma) && str_eq(json_str_at(one, "status"), "ACTIVE"))
+            return STEP_DONE;
     return step_fail(s, ERR_PROFILE_INVALID, "program management account %s is not active in catalog %s", pma,
                      catalog(s));
 }
@@ -55,8 +55,9 @@ static enum step_result find(struct step *s, const char *key, const json_t **ret
     TRY(step_call(s, key, &channel_list_relationships,
                   json_make("{s:s,s:[s]}", "catalog", catalog(s), "associatedAccountIds", step_var(s, "account_id")),
                   &list));
-    json_array_foreach(json_at(list, "relationships"), i,
-                       one) if (str_eq(json_str_at(one, "account_id"), step_var(s, "account_id"))) *ret = one;
+    json_array_foreach (json_at(list, "relationships"), i, one)
+        if (str_eq(json_str_at(one, "account_id"), step_var(s, "account_id")))
+            *ret = one;
     return STEP_DONE;
 }
 

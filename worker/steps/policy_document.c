@@ -6,8 +6,7 @@
 
 #include <ctype.h>
 
-/* ---- Normal form
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Normal form ---- */
 
 static json_t *same(const json_t *v)
 {
@@ -23,9 +22,9 @@ static json_t *as_set(const json_t *v)
     if (json_is_string(v)) {
         (void)json_array_append(set, (json_t *)(uintptr_t)v);
     } else if (json_is_array(v)) {
-        json_array_foreach((json_t *)(uintptr_t)v, i,
-                           one) if (!json_is_string(one) || !json_array_has_str(set, json_string_value(one)))(void)
-            json_array_append(set, (json_t *)(uintptr_t)one);
+        json_array_foreach ((json_t *)(uintptr_t)v, i, one)
+            if (!json_is_string(one) || !json_array_has_str(set, json_string_value(one)))
+                (void)json_array_append(set, (json_t *)(uintptr_t)one);
         json_sort_by(set, NULL);
     } else { /* numbers and booleans in conditions read as texts */
         json_decref(set);
@@ -46,14 +45,12 @@ static json_t *normal_principal(const json_t *v)
     json_t *all = json_object();
     const char *kind;
     json_t *names;
-    json_object_foreach((json_t *)(uintptr_t)v, kind, names)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)v, kind, names) {
         json_auto_t *set = as_set(names);
         json_t *full = json_array();
         size_t i;
         const json_t *one;
-        json_array_foreach(set, i, one)
-        {
+        json_array_foreach (set, i, one) {
             const char *name = json_string_value(one);
             bool is_short = str_eq(kind, "AWS") && name && is_account(name);
             (void)json_array_append_new(full, is_short ? json_sprintf("arn:aws:iam::%s:root", name) : same(one));
@@ -69,10 +66,10 @@ static json_t *normal_condition(const json_t *v)
     json_t *all = json_object();
     const char *op, *key;
     json_t *block, *value;
-    json_object_foreach((json_t *)(uintptr_t)v, op, block)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)v, op, block) {
         json_t *keys = json_object();
-        json_object_foreach(block, key, value) json_put(keys, key, as_set(value));
+        json_object_foreach (block, key, value)
+            json_put(keys, key, as_set(value));
         json_put(all, op, keys);
     }
     return all;
@@ -85,8 +82,7 @@ static json_t *normal_statement(const json_t *statement)
     json_t *all = json_object();
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)statement, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)statement, key, value) {
         if (str_in_list("Action,NotAction,Resource,NotResource", key))
             json_put(all, key, as_set(value));
         else if (str_in_list("Principal,NotPrincipal", key))
@@ -114,7 +110,8 @@ json_t *policy_normal(const json_t *document)
     json_t *all = json_object(), *normal = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach(list, i, one)(void) json_array_append_new(normal, normal_statement(one));
+    json_array_foreach (list, i, one)
+        (void)json_array_append_new(normal, normal_statement(one));
     json_put_str(all, "Version", json_str_or(document, "Version", "2008-10-17"));
     json_put(all, "Statement", normal);
     return all;
@@ -131,8 +128,7 @@ bool policy_asks_external_id(const json_t *trust)
     json_auto_t *normal = policy_normal(trust);
     size_t i;
     const json_t *one;
-    json_array_foreach(json_object_get(normal, "Statement"), i, one)
-    {
+    json_array_foreach (json_object_get(normal, "Statement"), i, one) {
         bool lets_in = str_eq(json_str_at(one, "Effect"), "Allow") && json_has(one, "Principal.AWS");
         const json_t *ids = json_object_get(json_at(one, "Condition.StringEquals"), "sts:ExternalId");
         if (lets_in && (json_array_size(ids) == 0 || json_array_has_str(ids, "")))
@@ -145,7 +141,9 @@ static const json_t *by_sid(const json_t *list, const char *sid)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)list, i, one) if (*sid && str_eq(json_str_at(one, "Sid"), sid)) return one;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
+        if (*sid && str_eq(json_str_at(one, "Sid"), sid))
+            return one;
     return NULL;
 }
 
@@ -154,8 +152,7 @@ bool policy_holds(const json_t *document, const json_t *statements)
     json_auto_t *list = statements_of(document);
     size_t i;
     const json_t *wanted;
-    json_array_foreach((json_t *)(uintptr_t)statements, i, wanted)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)statements, i, wanted) {
         const json_t *found = by_sid(list, json_str_at(wanted, "Sid"));
         if (!found)
             return false;
@@ -166,8 +163,7 @@ bool policy_holds(const json_t *document, const json_t *statements)
     return true;
 }
 
-/* ---- Merge on the text. It was parsed before, so it is well-formed JSON and the scanner need not check.
- * ----------------------- */
+/* ---- Merge on the text. It was parsed before, so it is well-formed JSON and the scanner need not check. ---- */
 
 static const char *skip_space(const char *p)
 {
@@ -264,8 +260,7 @@ json_t *policy_merge(const char *text, const json_t *ours, struct err *err)
     }
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)ours, i, one)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)ours, i, one) {
         AUTO_FREE char *plain = json_text(one);
         if (out.data[out.len - 1] != '[')
             str_add_char(&out, ',');

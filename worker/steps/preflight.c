@@ -34,15 +34,15 @@ static enum step_result read_all(struct step *s, struct view *v)
     return all;
 }
 
-/* ---- Roles and policies
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Roles and policies ---- */
 
 static const json_t *namesake(const json_t *list, const char *name)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)list, i,
-                       one) if (strcasecmp(json_str_at(one, "name"), name) == 0) return one;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
+        if (strcasecmp(json_str_at(one, "name"), name) == 0)
+            return one;
     return NULL;
 }
 
@@ -96,12 +96,11 @@ static enum step_result check_roles(struct step *s, const struct view *v)
     const char *which;
     json_t *role;
     const json_t *policy;
-    json_object_foreach((json_t *)(uintptr_t)json_at(step_import(s), "vars.roles"), which, role)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)json_at(step_import(s), "vars.roles"), which, role) {
         if (!json_bool_at(role, "enabled"))
             continue;
         step_also(&all, check_role_name(s, v, role, &roles_needed));
-        json_array_foreach(json_at(role, "policies"), i, policy)
+        json_array_foreach (json_at(role, "policies"), i, policy)
             step_also(&all, check_policy_name(s, v, json_str_at(policy, "name"), &policies_needed));
         if (str_eq(which, "cloudhealth") && !*step_var(s, "cloudhealth_external_id"))
             step_finding(s, ERR_VENDOR_ID_MISSING, "the role %s needs the vendor's external id",
@@ -114,8 +113,7 @@ static enum step_result check_roles(struct step *s, const struct view *v)
     return all;
 }
 
-/* ---- Bucket and report
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Bucket and report ---- */
 
 static void check_bucket(struct step *s, const struct view *v)
 {
@@ -148,16 +146,15 @@ static enum step_result check_report(struct step *s, const struct view *v)
     return STEP_DONE;
 }
 
-/* ---- Organization and tax
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Organization and tax ---- */
 
 static void check_invitations(struct step *s, const struct view *v)
 {
     size_t i, open = 0;
     const json_t *one;
-    json_array_foreach(json_at(v->handshakes, "handshakes"), i,
-                       one) if (str_eq(json_str_at(one, "action"), "INVITE") &&
-                                str_in_list("REQUESTED,OPEN", json_str_at(one, "state"))) open++;
+    json_array_foreach (json_at(v->handshakes, "handshakes"), i, one)
+        if (str_eq(json_str_at(one, "action"), "INVITE") && str_in_list("REQUESTED,OPEN", json_str_at(one, "state")))
+            open++;
     if (open)
         step_finding(s, ERR_INVITATIONS_OPEN, "%zu invitation%s open", open, open == 1 ? " is" : "s are");
 }

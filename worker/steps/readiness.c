@@ -37,8 +37,7 @@ static enum step_result tell(struct step *s)
     size_t i;
     const json_t *one;
     enum step_result all = STEP_DONE;
-    json_array_foreach(json_at(step_import(s), "contacts"), i, one)
-    {
+    json_array_foreach (json_at(step_import(s), "contacts"), i, one) {
         const char *email = json_str_at(one, "email"), *role = json_str_at(one, "role");
         if (!*email || !str_in_list("success_manager,customer_success,csm", role))
             continue;

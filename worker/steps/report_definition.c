@@ -7,8 +7,9 @@ const json_t *report_by_name(const json_t *facts, const char *name)
 {
     size_t i;
     const json_t *report;
-    json_array_foreach(json_at(facts, "reports"), i,
-                       report) if (str_eq(json_str_at(report, "ReportName"), name)) return report;
+    json_array_foreach (json_at(facts, "reports"), i, report)
+        if (str_eq(json_str_at(report, "ReportName"), name))
+            return report;
     return NULL;
 }
 
@@ -17,7 +18,9 @@ bool report_is_as(const json_t *found, const json_t *wanted)
     json_auto_t *x = shape_report(found), *y = shape_report(wanted);
     const char *key;
     json_t *value;
-    json_object_foreach(y, key, value) if (!json_equal(json_object_get(x, key), value)) return false;
+    json_object_foreach (y, key, value)
+        if (!json_equal(json_object_get(x, key), value))
+            return false;
     return true;
 }
 

@@ -35,8 +35,7 @@ static enum step_result read_all(struct step *s, struct view *v)
     return STEP_DONE;
 }
 
-/* ---- What needs a decision
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- What needs a decision ---- */
 
 static const char *seller_before(struct step *s)
 {
@@ -90,10 +89,10 @@ static json_t *values(const struct step *s, const struct view *v)
     size_t i;
     const json_t *one;
     json_put(all, mine, shape_tax(v->registration, v->seller));
-    json_array_foreach(json_at(v->list, "accounts"), i,
-                       one) if (str_eq(json_str_at(one, "taxInheritanceDetails.parentEntityId"), mine))
-        json_put(all, json_str_at(one, "accountId"),
-                 shape_tax(json_at(one, "taxRegistration"), json_str_at(one, "accountMetaData.seller")));
+    json_array_foreach (json_at(v->list, "accounts"), i, one)
+        if (str_eq(json_str_at(one, "taxInheritanceDetails.parentEntityId"), mine))
+            json_put(all, json_str_at(one, "accountId"),
+                     shape_tax(json_at(one, "taxRegistration"), json_str_at(one, "accountMetaData.seller")));
     return all;
 }
 
@@ -208,7 +207,7 @@ static json_t *expects(const json_t *import, const json_t *before, const json_t 
     json_t *patches = json_array();
     const char *account;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)json_at(result, "values"), account, value)
+    json_object_foreach ((json_t *)(uintptr_t)json_at(result, "values"), account, value)
         shape_put(patches, before, "tax", account, json_incref(value));
     return patches;
 }

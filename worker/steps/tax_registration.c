@@ -6,8 +6,7 @@ static bool holds(const json_t *found, const json_t *wanted)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)wanted, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)wanted, key, value) {
         const json_t *there = json_object_get(found, key);
         if (json_is_object(value) ? !holds(there, value) : !json_equal(there, value))
             return false;
@@ -34,8 +33,9 @@ const json_t *tax_account(const json_t *list, const char *account_id)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach(json_at(list, "accounts"), i,
-                       one) if (str_eq(json_str_at(one, "accountId"), account_id)) return one;
+    json_array_foreach (json_at(list, "accounts"), i, one)
+        if (str_eq(json_str_at(one, "accountId"), account_id))
+            return one;
     return NULL;
 }
 
@@ -44,9 +44,10 @@ json_t *tax_heirs(const json_t *list, const char *account_id)
     json_t *heirs = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach(json_at(list, "accounts"), i, one) if (!str_eq(json_str_at(one, "accountId"), account_id))(void)
-        json_array_append_new(heirs, json_make("{s:s,s:s}", "account_id", json_str_at(one, "accountId"), "name",
-                                               json_str_at(one, "accountMetaData.accountName")));
+    json_array_foreach (json_at(list, "accounts"), i, one)
+        if (!str_eq(json_str_at(one, "accountId"), account_id))
+            (void)json_array_append_new(heirs, json_make("{s:s,s:s}", "account_id", json_str_at(one, "accountId"),
+                                                         "name", json_str_at(one, "accountMetaData.accountName")));
     json_sort_by(heirs, "account_id");
     return heirs;
 }

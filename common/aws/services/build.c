@@ -68,8 +68,9 @@ int build_check(const json_t *args, const char *spec, struct err *err)
 {
     const char *name;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)args, name, v) if (!spec_has(spec, name)) return err_set(
-        err, ERR_INTERNAL, "argument %s is not one of this operation", name);
+    json_object_foreach ((json_t *)(uintptr_t)args, name, v)
+        if (!spec_has(spec, name))
+            return err_set(err, ERR_INTERNAL, "argument %s is not one of this operation", name);
     struct word w;
     for (const char *at = spec; (at = next_word(at, &w));) {
         v = json_object_get(args, w.name);
@@ -132,8 +133,7 @@ int build_content_md5(struct aws_request *ret, struct err *err)
     return build_header(ret, "content-md5", text, err);
 }
 
-/* ---- The query protocol's form
- * ---------------------------------------------------------------------------------------- */
+/* ---- The query protocol's form ---- */
 
 static void add_scalar(struct str *to, const char *name, const json_t *v)
 {
@@ -155,8 +155,7 @@ static void add_list(struct str *to, const char *name, const json_t *list)
     json_t *item;
     if (json_array_size(list) == 0) /* AWS reads "Name=" as the empty list */
         add_pair(to, name, "", 0);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         if (!json_is_object(item)) {
             (void)snprintf(key, sizeof key, "%s.member.%zu", name, i + 1);
             add_scalar(to, key, item);
@@ -164,8 +163,7 @@ static void add_list(struct str *to, const char *name, const json_t *list)
         }
         const char *member;
         json_t *v;
-        json_object_foreach(item, member, v)
-        {
+        json_object_foreach (item, member, v) {
             (void)snprintf(key, sizeof key, "%s.member.%zu.%s", name, i + 1, member);
             add_scalar(to, key, v);
         }
@@ -202,8 +200,7 @@ int build_query(const json_t *args, const char *spec, struct aws_request *ret, s
     return build_finish(ret, err);
 }
 
-/* ---- JSON bodies
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- JSON bodies ---- */
 
 int build_rest(const json_t *args, const char *path, const char *spec, struct aws_request *ret, struct err *err)
 {

@@ -37,8 +37,7 @@ static json_t *describe_parse(const struct aws_reply *reply, struct err *err)
         return NULL;
     size_t i;
     const json_t *report;
-    json_array_foreach(json_at(facts, "reports"), i, report)
-    {
+    json_array_foreach (json_at(facts, "reports"), i, report) {
         if (*json_str_at(report, "ReportName"))
             continue;
         (void)err_set(err, ERR_AWS_ANSWER, "a report definition has no name");

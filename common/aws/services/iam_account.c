@@ -36,8 +36,7 @@ static json_t *summary_parse(const struct aws_reply *reply, struct err *err)
     json_put(facts, "summary", summary);
     size_t i;
     const json_t *entry;
-    json_array_foreach(entries, i, entry)
-    {
+    json_array_foreach (entries, i, entry) {
         const char *key = json_str_at(entry, "key");
         uint64_t n = 0;
         if (!*key || !str_to_u64(json_str_at(entry, "value"), INT64_MAX, &n)) {
@@ -63,8 +62,9 @@ static json_t *arns_of(const json_t *from, const char *path)
     json_t *arns = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach(list, i, one) if (*json_str_at(one, "PolicyArn"))(void)
-        json_array_append_new(arns, json_string(json_str_at(one, "PolicyArn")));
+    json_array_foreach (list, i, one)
+        if (*json_str_at(one, "PolicyArn"))
+            (void)json_array_append_new(arns, json_string(json_str_at(one, "PolicyArn")));
     return arns;
 }
 
@@ -74,8 +74,7 @@ static json_t *inline_of(const json_t *from, const char *path, struct err *err)
     json_auto_t *documents = json_object();
     size_t i;
     const json_t *one;
-    json_array_foreach(list, i, one)
-    {
+    json_array_foreach (list, i, one) {
         if (!json_is_object(one))
             continue; /* an empty list element */
         json_t *document = parse_document(json_str_at(one, "PolicyDocument"), err);
@@ -110,8 +109,7 @@ static int add_policy(json_t *to, const json_t *one, struct err *err)
     json_auto_t *versions = xml_list(one, "PolicyVersionList.member");
     size_t i;
     const json_t *v;
-    json_array_foreach(versions, i, v)
-    {
+    json_array_foreach (versions, i, v) {
         if (!str_eq(json_str_at(v, "VersionId"), json_str_at(facts, "default_version")))
             continue;
         json_t *document = parse_document(json_str_at(v, "Document"), err);
@@ -146,14 +144,16 @@ static json_t *details_parse(const struct aws_reply *reply, struct err *err)
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         json_auto_t *list = xml_list(r, kinds[k].path);
         json_put(facts, kinds[k].name, json_array());
-        json_array_foreach(list, i, one) if (json_is_object(one) &&
-                                             add_principal(json_object_get(facts, kinds[k].name), one, kinds[k].spec,
-                                                           kinds[k].inline_path, err) < 0) return NULL;
+        json_array_foreach (list, i, one)
+            if (json_is_object(one) &&
+                add_principal(json_object_get(facts, kinds[k].name), one, kinds[k].spec, kinds[k].inline_path, err) < 0)
+                return NULL;
     }
     json_auto_t *policies = xml_list(r, "Policies.member");
     json_put(facts, "policies", json_array());
-    json_array_foreach(policies, i, one) if (json_is_object(one) &&
-                                             add_policy(json_object_get(facts, "policies"), one, err) < 0) return NULL;
+    json_array_foreach (policies, i, one)
+        if (json_is_object(one) && add_policy(json_object_get(facts, "policies"), one, err) < 0)
+            return NULL;
     if (str_eq(json_str_at(r, "IsTruncated"), "true"))
         json_put_str(facts, "next", json_str_at(r, "Marker"));
     return json_incref(facts);
@@ -186,8 +186,9 @@ static json_t *providers_of(const struct aws_reply *reply, const char *result, c
     json_put(facts, "providers", arns);
     size_t i;
     const json_t *one;
-    json_array_foreach(list, i, one) if (*json_str_at(one, "Arn"))(void)
-        json_array_append_new(arns, json_string(json_str_at(one, "Arn")));
+    json_array_foreach (list, i, one)
+        if (*json_str_at(one, "Arn"))
+            (void)json_array_append_new(arns, json_string(json_str_at(one, "Arn")));
     return facts;
 }
 

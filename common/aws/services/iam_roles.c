@@ -83,8 +83,8 @@ static json_t *attached_parse(const struct aws_reply *reply, struct err *err)
     json_t *arns = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach(json_at(list, "policies"), i, one)(void)
-        json_array_append_new(arns, json_string(json_str_at(one, "arn")));
+    json_array_foreach (json_at(list, "policies"), i, one)
+        (void)json_array_append_new(arns, json_string(json_str_at(one, "arn")));
     json_put(list, "policies", arns);
     return json_incref(list);
 }
@@ -141,8 +141,8 @@ static json_t *instance_profiles_parse(const struct aws_reply *reply, struct err
     json_t *names = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach(json_at(list, "profiles"), i, one)(void)
-        json_array_append_new(names, json_string(json_str_at(one, "name")));
+    json_array_foreach (json_at(list, "profiles"), i, one)
+        (void)json_array_append_new(names, json_string(json_str_at(one, "name")));
     (void)json_object_del(list, "profiles");
     json_put(list, "names", names);
     return json_incref(list);

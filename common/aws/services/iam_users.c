@@ -22,8 +22,7 @@ static json_t *texts_of(const struct aws_reply *reply, const char *result, const
     json_t *texts = json_array();
     size_t i;
     const json_t *one;
-    json_array_foreach(json_at(facts, name), i, one)
-    {
+    json_array_foreach (json_at(facts, name), i, one) {
         const char *text = json_str_at(one, member);
         if (!*text) {
             json_decref(texts);

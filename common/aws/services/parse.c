@@ -61,8 +61,7 @@ json_t *parse_query(const struct aws_reply *reply, const char *result, struct er
     return json_is_object(inner) ? json_incref(inner) : json_object();
 }
 
-/* ---- Picking
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Picking ---- */
 
 struct pick {
     char path[96];
@@ -200,8 +199,7 @@ json_t *parse_each(const json_t *from, const char *path, const char *spec, struc
     json_auto_t *all = json_array();
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         if (json_is_string(item) && !json_string_length(item))
             continue; /* an empty list element of XML */
         if (!*spec) {
@@ -242,8 +240,7 @@ json_t *parse_tags(const json_t *from, const char *path)
     json_auto_t *list = list_at(from, path);
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *key = json_str_at(item, "Key");
         if (*key)
             json_put_str(tags, key, json_str_at(item, "Value"));

@@ -67,8 +67,7 @@ static int put_fixed(const json_t *args, const char *sub, const char *body, stru
     return build_content_md5(ret, err) < 0 ? -1 : build_finish(ret, err);
 }
 
-/* ---- The bucket itself
- * -------------------------------------------------------------------------------------------------- */
+/* ---- The bucket itself ---- */
 
 static int list_buckets_build(const json_t *args, struct aws_request *ret, struct err *err)
 {
@@ -137,8 +136,7 @@ static json_t *location_parse(const struct aws_reply *reply, struct err *err)
 S3_OP(s3_get_bucket_location, "GetBucketLocation", "s3:GetBucketLocation", .absent = "NoSuchBucket",
       .build = location_build, .parse = location_parse);
 
-/* ---- Settings
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings ---- */
 
 S3_BUILD(get_block_build, "GET", "publicAccessBlock")
 
@@ -246,8 +244,7 @@ static int put_tagging_build(const json_t *args, struct aws_request *ret, struct
     str_add(&ret->body, "<Tagging xmlns=\"" S3_NAMESPACE "\"><TagSet>");
     size_t i;
     const json_t *tag;
-    json_array_foreach(json_object_get(args, "Tags"), i, tag)
-    {
+    json_array_foreach (json_object_get(args, "Tags"), i, tag) {
         str_add(&ret->body, "<Tag><Key>");
         xml_escape(&ret->body, json_str_at(tag, "Key"));
         str_add(&ret->body, "</Key><Value>");
@@ -261,8 +258,7 @@ static int put_tagging_build(const json_t *args, struct aws_request *ret, struct
 S3_OP(s3_put_bucket_tagging, "PutBucketTagging", "s3:PutBucketTagging", .mutates = true, .settle = SETTLE_RESEND,
       .build = put_tagging_build, .parse = parse_nothing);
 
-/* ---- Policy: kept as text, because foreign statements must stay as they were written
- * ---------------------------------------- */
+/* ---- Policy: kept as text, because foreign statements must stay as they were written ---- */
 
 S3_BUILD(get_policy_build, "GET", "policy")
 
@@ -291,8 +287,7 @@ static int put_policy_build(const json_t *args, struct aws_request *ret, struct 
 S3_OP(s3_put_bucket_policy, "PutBucketPolicy", "s3:PutBucketPolicy", .mutates = true, .settle = SETTLE_RESEND,
       .build = put_policy_build, .parse = parse_nothing);
 
-/* ---- Objects: only whether there are any
- * ---------------------------------------------------------------------------------- */
+/* ---- Objects: only whether there are any ---- */
 
 static int list_objects_build(const json_t *args, struct aws_request *ret, struct err *err)
 {
