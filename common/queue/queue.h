@@ -24,7 +24,10 @@ struct queue_options {
 /* `ready` is called once: functions loaded, fleet mode, schema and durability checked; then the queue may be used. */
 typedef void queue_ready_fn(void *arg, const struct err *err);
 struct queue *queue_new(struct redis *redis, const struct queue_options *options, queue_ready_fn *ready, void *arg);
+/* Calls on their way still get their answer. */
 void queue_free(struct queue *q);
+/* What is weak about this Redis, one sentence per line; "" when nothing is, and before `ready`. */
+const char *queue_warnings(const struct queue *q);
 uint32_t queue_shard_of(const struct queue *q, const char *partition, const char *account_id);
 uint32_t queue_shard_of_import(const char *import_id);
 void queue_import_id(const struct queue *q, const char *partition, const char *account_id, char ret[IMPORT_ID_BYTES]);
@@ -49,24 +52,6 @@ typedef void queue_submit_fn(void *arg, const struct err *err, const char *exist
 void queue_submit(struct queue *q, const struct queue_submit *in, queue_submit_fn *done, void *arg);
 
 /* ---- The holder's side ---------------------------------------------------------------------------------------------- */
-enum queue_outcome {
-    OUTCOME_SAVE = 'S',        /* journal and ledger only; the step stays ACTIVE */
-    OUTCOME_DONE = 'D',
-    OUTCOME_RETRY = 'R',       /* failed, again in delay_ms; over attempts_max it becomes FAILED */
-    OUTCOME_FAIL = 'F',        /* needs somebody */
-    OUTCOME_WAIT = 'W',        /* a person or AWS: next look in delay_ms, attempt restored */
-    OUTCOME_SLEEP = 'P',       /* sleep or poll: again in delay_ms, attempt restored */
-    OUTCOME_HOLD = 'H',        /* an operator's decision: only a signal or redrive moves it; looked at again in delay_ms */
-    OUTCOME_INTERRUPT = 'I',   /* handed back: READY, attempt restored */
-    OUTCOME_NUDGE = 'N'        /* no step: look at this import again (mail or an own timer) */
-};
-
-struct queue_token {
-    uint64_t fence;
-    uint32_t nonce;
-    uint32_t claim_version;
-};
-
 struct queue_item { /* borrowed until the turn's callback */
     enum queue_outcome outcome;
     const char *import_id;
@@ -81,7 +66,6 @@ struct queue_item { /* borrowed until the turn's callback */
     const char *ledger;  /* NULL: none. One or more lines, "\n" after each */
 };
 
-enum queue_ack { ACK_OK = 0, ACK_ALREADY = 1 /* this very write had arrived */, ACK_STALE = 2 /* not yours any more: stop */ };
 struct queue_held {
     char import_id[IMPORT_ID_BYTES];
     enum queue_ack ack; /* claims: ACK_OK */

@@ -55,7 +55,12 @@ enum import_state {
 };
 
 enum record_flag { RECORD_IS_PAUSED = 1, RECORD_IS_CANCELLED = 2, RECORD_IS_SIMULATED = 4, RECORD_HAS_CLAIM = 8 /* was ever claimed */ };
-enum record_step_flag { STEP_FLAG_HELD = 1, STEP_FLAG_SIGNALLED = 2 };
+enum record_step_flag {
+    STEP_FLAG_HELD = 1,      /* an operator's decision is asked (OUTCOME_HOLD) */
+    STEP_FLAG_SIGNALLED = 2, /* a signal came that the step has not looked at yet */
+    STEP_FLAG_RELEASED = 4,  /* failed, and the steps after it went on (on_fail continue): never release them again */
+    STEP_FLAG_TASK = 8       /* a task of this step is open */
+};
 enum blocking_party { PARTY_NONE = 0, PARTY_CUSTOMER, PARTY_OPERATOR, PARTY_AWS, PARTY_ORGIMPORT };
 
 struct record_step {
@@ -75,6 +80,27 @@ struct record {
     uint32_t group;
     struct record_step steps[RECORD_STEPS_MAX];
 };
+
+/* What a holder tells of a step. */
+enum queue_outcome {
+    OUTCOME_SAVE = 'S',      /* journal and ledger only; the step stays ACTIVE */
+    OUTCOME_DONE = 'D',
+    OUTCOME_RETRY = 'R',     /* failed, again in delay_ms; over attempts_max it becomes FAILED */
+    OUTCOME_FAIL = 'F',      /* needs somebody */
+    OUTCOME_WAIT = 'W',      /* a person or AWS: next look in delay_ms, attempt restored */
+    OUTCOME_SLEEP = 'P',     /* sleep or poll: again in delay_ms, attempt restored */
+    OUTCOME_HOLD = 'H',      /* an operator's decision: a signal or redrive moves it; looked at again in delay_ms (0: never) */
+    OUTCOME_INTERRUPT = 'I', /* handed back: READY, attempt restored, nothing new is started by this item */
+    OUTCOME_NUDGE = 'N'      /* no step: look at this import again (mail or an own timer) */
+};
+
+struct queue_token {
+    uint64_t fence;
+    uint32_t nonce;
+    uint32_t claim_version;
+};
+
+enum queue_ack { ACK_OK = 0, ACK_ALREADY = 1 /* this very write had arrived */, ACK_STALE = 2 /* not yours any more: stop */ };
 
 /* `ret` has RECORD_BYTES_MAX; gives the bytes used. */
 size_t record_pack(const struct record *r, unsigned char *ret);

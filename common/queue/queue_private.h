@@ -1,0 +1,62 @@
+/* What the queue_*.c files share: commands with their arguments, answers as errors, key names. */
+#pragma once
+
+#include "common/queue/queue.h"
+
+#define QUEUE_SCHEMA 1
+#define QUEUE_LIBRARY "orgimport_1"
+#define QUEUE_ID_MAX (IMPORT_ID_BYTES - 1)
+
+struct queue {
+    struct redis *redis;
+    const struct env *env;
+    char *prefix;
+    uint32_t shard_count;
+    bool is_simulated, is_relaxed, uses_wait;
+    uint32_t refs; /* the owner and every call on its way */
+    struct str warnings;
+    queue_ready_fn *ready;
+    void *ready_arg;
+    queue_bell_fn *ring;
+    void *ring_arg;
+};
+
+struct queue *queue_ref(struct queue *q);
+void queue_unref(struct queue *q);
+
+/* One command; bytes are copied as they are added. */
+struct queue_args {
+    int argc, cap;
+    char **argv;
+    size_t *lens;
+};
+void queue_args_add(struct queue_args *a, const char *text); /* NULL reads as "" */
+void queue_args_add_bytes(struct queue_args *a, const void *bytes, size_t len);
+void queue_args_addf(struct queue_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void queue_args_done(struct queue_args *a);
+/* "FCALL NAME_1 1 f:{s}:h" */
+struct queue_args queue_fcall(const struct queue *q, const char *name, uint32_t shard);
+/* "COMMAND f:{s}:NAME" */
+struct queue_args queue_plain(const struct queue *q, const char *command, uint32_t shard, const char *name);
+
+/* err NULL: a reply that is no error. Later, exactly once. `args` is taken over and emptied. Loads the functions and asks
+ * again when Redis does not know them. */
+typedef void queue_reply_fn(void *arg, const struct err *err, const redisReply *reply);
+void queue_call(struct queue *q, struct queue_args *args, queue_reply_fn *done, void *arg);
+/* Several at once; `replies` in the order of `args`. The first error ends all. */
+#define QUEUE_MANY_MAX 24
+typedef void queue_many_fn(void *arg, const struct err *err, const redisReply *const *replies, size_t count);
+void queue_call_many(struct queue *q, struct queue_args *args, size_t count, queue_many_fn *done, void *arg);
+/* Runs `done(arg, err, NULL)` from the loop. */
+void queue_fail_later(struct queue *q, const struct err *err, queue_reply_fn *done, void *arg);
+
+/* Reply access that never trusts the shape. */
+const redisReply *queue_reply_at(const redisReply *reply, size_t i);
+uint64_t queue_reply_u64(const redisReply *reply);
+const char *queue_reply_text(const redisReply *reply); /* NULL when it is not a string */
+/* {0} -> 0; {1} not found, {2, state} conflict -> -1. */
+NODISCARD int queue_reply_code(const redisReply *reply, const char *import_id, struct err *err);
+NODISCARD int queue_reply_record(const redisReply *reply, struct record *ret, struct err *err);
+
+bool queue_id_is_valid(const struct queue *q, const char *import_id);
+void queue_hex(uint64_t n, char ret[17]);

@@ -1,0 +1,546 @@
+/* The rules of the queue, see transition.h. Read together with common/redis/scripts/fleet.lua: same order, same names. */
+#include "common/queue/transition.h"
+
+#include "common/base/assert.h"
+
+/* One event at work. */
+struct change {
+    struct record *r;
+    const struct dag *dag;
+    const struct transition_event *ev;
+    struct transition_effects *out;
+    uint64_t now_ms;
+};
+
+bool step_state_is_live(enum step_state s)
+{
+    return s == STATE_READY || s == STATE_BLOCKED || s == STATE_ACTIVE || s == STATE_DELAYED || s == STATE_WAITING;
+}
+
+static bool step_is_over(enum step_state s)
+{
+    return s == STATE_DONE || s == STATE_CANCELLED || s == STATE_SKIPPED;
+}
+
+bool record_step_counts(const struct record_step *s, const struct dag_step *d)
+{
+    if (step_is_over(s->state))
+        return false;
+    return !((s->state == STATE_FAILED || s->state == STATE_DEAD) && d->on_fail == DAG_CONTINUE);
+}
+
+enum transition_place record_place(const struct record *r, uint64_t *ret_due_ms)
+{
+    uint64_t due_ms = 0;
+    bool is_ready = false;
+    *ret_due_ms = 0;
+    if (!r->remaining)
+        return PLACE_TERMINAL;
+    if (r->session)
+        return PLACE_OWN;
+    if (r->flags & RECORD_IS_PAUSED)
+        return PLACE_PARKED;
+    for (size_t i = 0; i < r->step_count; i++) {
+        const struct record_step *s = &r->steps[i];
+        is_ready |= s->state == STATE_READY || s->state == STATE_BLOCKED;
+        if ((s->state == STATE_DELAYED || s->state == STATE_WAITING) && s->due_ms && (!due_ms || s->due_ms < due_ms))
+            due_ms = s->due_ms;
+    }
+    if (is_ready)
+        return PLACE_RING;
+    *ret_due_ms = due_ms;
+    return due_ms ? PLACE_DUE : PLACE_PARKED;
+}
+
+/* ---- Single steps ------------------------------------------------------------------------------------------------- */
+static void leave_active(struct change *c, size_t i)
+{
+    uint8_t class_ = c->dag->steps[i].class_;
+    if (c->r->steps[i].state != STATE_ACTIVE)
+        return;
+    if (class_ == DAG_WRITER && c->r->writers)
+        c->r->writers--;
+    if (class_ == DAG_READER && c->r->readers)
+        c->r->readers--;
+}
+
+static void set_task(struct change *c, size_t i, enum transition_task task)
+{
+    struct record_step *s = &c->r->steps[i];
+    if (task == TASK_OPEN)
+        s->flags |= STEP_FLAG_TASK;
+    if (task == TASK_CLOSE && (s->flags & STEP_FLAG_TASK)) {
+        s->flags = (uint8_t)(s->flags & ~STEP_FLAG_TASK);
+        c->out->closed |= 1ULL << i;
+    }
+}
+
+/* Out of the live states: the task closes, only the release mark stays. */
+static void end_step(struct change *c, size_t i, enum step_state state, enum blocking_party party)
+{
+    struct record_step *s = &c->r->steps[i];
+    leave_active(c, i);
+    set_task(c, i, TASK_CLOSE);
+    s->state = (uint8_t)state;
+    s->due_ms = 0;
+    s->flags &= STEP_FLAG_RELEASED;
+    s->party = (uint8_t)party;
+}
+
+static void release_next(struct change *c, size_t i)
+{
+    const struct dag_step *d = &c->dag->steps[i];
+    for (size_t k = 0; k < d->next_count; k++) {
+        struct record_step *s = &c->r->steps[d->next[k]];
+        if (s->state != STATE_PENDING || !s->deps)
+            continue;
+        s->deps--;
+        if (!s->deps)
+            s->state = STATE_READY;
+    }
+}
+
+static void done_step(struct change *c, size_t i)
+{
+    end_step(c, i, STATE_DONE, PARTY_NONE);
+    if (!(c->r->steps[i].flags & STEP_FLAG_RELEASED))
+        release_next(c, i);
+}
+
+static void fail_step(struct change *c, size_t i, enum step_state state, enum blocking_party party)
+{
+    struct record_step *s = &c->r->steps[i];
+    end_step(c, i, state, party);
+    if (c->dag->steps[i].on_fail != DAG_CONTINUE || (s->flags & STEP_FLAG_RELEASED))
+        return;
+    s->flags |= STEP_FLAG_RELEASED;
+    release_next(c, i);
+}
+
+/* Back to a state between two starts. A signal that came meanwhile is looked at without delay. */
+static void rest_step(struct change *c, size_t i, enum step_state state, uint64_t delay_ms, bool restore)
+{
+    struct record_step *s = &c->r->steps[i];
+    leave_active(c, i);
+    if (restore && s->attempts)
+        s->attempts--;
+    if (delay_ms > TRANSITION_DELAY_MS_MAX)
+        delay_ms = TRANSITION_DELAY_MS_MAX;
+    s->state = (uint8_t)((s->flags & STEP_FLAG_SIGNALLED) ? STATE_READY : state);
+    s->due_ms = s->state == STATE_READY ? 0 : c->now_ms + delay_ms;
+}
+
+static void promote_due(struct change *c)
+{
+    for (size_t i = 0; i < c->r->step_count; i++) {
+        struct record_step *s = &c->r->steps[i];
+        if ((s->state == STATE_DELAYED || s->state == STATE_WAITING) && s->due_ms && s->due_ms <= c->now_ms) {
+            s->state = STATE_READY;
+            s->due_ms = 0;
+        }
+    }
+}
+
+/* ---- The whole record --------------------------------------------------------------------------------------------- */
+static size_t active_count(const struct record *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->step_count; i++)
+        n += r->steps[i].state == STATE_ACTIVE;
+    return n;
+}
+
+static bool is_over_cap(const struct record *r, uint8_t class_, size_t active)
+{
+    return active >= TRANSITION_ACTIVE_MAX || (class_ == DAG_WRITER && r->writers >= TRANSITION_WRITERS_MAX) ||
+           (class_ == DAG_READER && r->readers >= TRANSITION_READERS_MAX);
+}
+
+static void start_step(struct change *c, size_t i)
+{
+    struct record *r = c->r;
+    struct record_step *s = &r->steps[i];
+    s->state = STATE_ACTIVE;
+    s->attempts = (uint8_t)(s->attempts + (s->attempts < UINT8_MAX));
+    s->claim_version = r->version;
+    s->due_ms = 0;
+    s->flags = (uint8_t)(s->flags & ~STEP_FLAG_SIGNALLED);
+    r->writers = (uint8_t)(r->writers + (c->dag->steps[i].class_ == DAG_WRITER));
+    r->readers = (uint8_t)(r->readers + (c->dag->steps[i].class_ == DAG_READER));
+    r->run = (uint8_t)(r->run + (r->run < UINT8_MAX));
+    r->vt += 1000000U / r->weight;
+    c->out->started |= 1ULL << i;
+}
+
+/* Starts what may run now, in the order of the playbook. */
+static void start_ready(struct change *c)
+{
+    struct record *r = c->r;
+    size_t active = active_count(r);
+    if (r->flags & (RECORD_IS_PAUSED | RECORD_IS_CANCELLED))
+        return;
+    for (size_t i = 0; i < r->step_count; i++) {
+        struct record_step *s = &r->steps[i];
+        if (s->state != STATE_READY && s->state != STATE_BLOCKED)
+            continue;
+        if (c->ev->others_wait && r->run >= TRANSITION_QUANTUM)
+            return;
+        if (is_over_cap(r, c->dag->steps[i].class_, active)) {
+            s->state = STATE_BLOCKED;
+            continue;
+        }
+        start_step(c, i);
+        active++;
+    }
+}
+
+static void end_hold(struct record *r)
+{
+    r->session = 0;
+    r->run = 0;
+    for (size_t i = 0; i < r->step_count; i++)
+        if (r->steps[i].state == STATE_BLOCKED)
+            r->steps[i].state = STATE_READY;
+}
+
+/* After a hold that did not end by its own finish: nothing of it may be taken for the holder's later. */
+static void break_hold(struct change *c)
+{
+    c->r->fence = c->ev->now_us > c->r->fence ? c->ev->now_us : c->r->fence + 1;
+    c->r->nonce = 0;
+    end_hold(c->r);
+}
+
+static enum import_state derive_state(const struct change *c, enum blocking_party *ret_party)
+{
+    const struct record *r = c->r;
+    bool is_held = false, works = false, waits = false;
+    enum blocking_party waiting = PARTY_NONE, failed = PARTY_NONE;
+    for (size_t i = 0; i < r->step_count; i++) {
+        const struct record_step *s = &r->steps[i];
+        if (step_state_is_live(s->state)) {
+            is_held |= (s->flags & STEP_FLAG_HELD) != 0;
+            works |= s->party == PARTY_NONE && s->state != STATE_WAITING;
+            waits |= s->party != PARTY_NONE || s->state == STATE_WAITING;
+            waiting = waiting ? waiting : s->party;
+        } else if (s->state == STATE_FAILED || s->state == STATE_DEAD) {
+            if (c->dag->steps[i].on_fail != DAG_CONTINUE)
+                failed = failed ? failed : s->party;
+        }
+    }
+    *ret_party = PARTY_NONE;
+    if (!r->remaining)
+        return r->flags & RECORD_IS_CANCELLED ? IMPORT_CANCELLED : IMPORT_COMPLETED;
+    if (r->flags & RECORD_IS_CANCELLED)
+        return IMPORT_RUNNING;
+    *ret_party = PARTY_OPERATOR;
+    if (r->flags & RECORD_IS_PAUSED)
+        return IMPORT_PAUSED;
+    if (is_held)
+        return IMPORT_HELD;
+    *ret_party = PARTY_NONE;
+    if (!(r->flags & RECORD_HAS_CLAIM))
+        return IMPORT_ACCEPTED;
+    if (works)
+        return IMPORT_RUNNING;
+    *ret_party = waits ? waiting : failed ? failed : PARTY_OPERATOR;
+    return waits ? IMPORT_WAITING : IMPORT_FAILED;
+}
+
+/* Ends the hold when nothing runs, and brings all that is derived up to date. */
+static void settle(struct change *c, enum transition_place was)
+{
+    struct record *r = c->r;
+    enum blocking_party party;
+    if (r->session && !active_count(r))
+        end_hold(r);
+    r->remaining = 0;
+    for (size_t i = 0; i < r->step_count; i++)
+        r->remaining = (uint8_t)(r->remaining + record_step_counts(&r->steps[i], &c->dag->steps[i]));
+    enum import_state state = derive_state(c, &party);
+    if (r->state != state || r->party != party)
+        r->since_ms = c->now_ms;
+    r->state = (uint8_t)state;
+    r->party = (uint8_t)party;
+    c->out->place = record_place(r, &c->out->due_ms);
+    if (c->out->place == PLACE_RING && was != PLACE_RING && r->vt < c->ev->floor)
+        r->vt = c->ev->floor;
+}
+
+/* ---- Events ------------------------------------------------------------------------------------------------------- */
+static enum transition_answer claim(struct change *c, enum transition_place was)
+{
+    struct record *r = c->r;
+    if (was != PLACE_RING)
+        return ANSWER_NOTHING;
+    r->version++;
+    r->fence = c->ev->now_us > r->fence ? c->ev->now_us : r->fence + 1;
+    r->nonce = c->ev->nonce;
+    r->session = c->ev->session;
+    r->flags |= RECORD_HAS_CLAIM;
+    r->run = 0;
+    promote_due(c);
+    start_ready(c);
+    return ANSWER_OK;
+}
+
+static void apply_outcome(struct change *c, size_t i)
+{
+    const struct transition_event *ev = c->ev;
+    struct record_step *s = &c->r->steps[i];
+    switch (ev->outcome) {
+    case OUTCOME_DONE:
+        done_step(c, i);
+        break;
+    case OUTCOME_RETRY:
+        if (ev->party)
+            s->party = (uint8_t)ev->party;
+        if (c->dag->steps[i].attempts_max && s->attempts >= c->dag->steps[i].attempts_max)
+            fail_step(c, i, STATE_FAILED, s->party);
+        else
+            rest_step(c, i, STATE_DELAYED, ev->delay_ms, false);
+        break;
+    case OUTCOME_FAIL:
+        fail_step(c, i, STATE_FAILED, ev->party);
+        break;
+    case OUTCOME_WAIT:
+    case OUTCOME_SLEEP:
+        s->flags = (uint8_t)(s->flags & ~STEP_FLAG_HELD);
+        s->party = (uint8_t)ev->party;
+        rest_step(c, i, ev->outcome == OUTCOME_WAIT ? STATE_WAITING : STATE_DELAYED, ev->delay_ms, true);
+        break;
+    case OUTCOME_HOLD:
+        s->flags |= STEP_FLAG_HELD;
+        s->party = (uint8_t)(ev->party ? ev->party : PARTY_OPERATOR);
+        rest_step(c, i, STATE_WAITING, ev->delay_ms, true);
+        if (!ev->delay_ms)
+            s->due_ms = 0;
+        break;
+    case OUTCOME_INTERRUPT:
+        rest_step(c, i, STATE_READY, 0, true);
+        break;
+    case OUTCOME_SAVE:
+    case OUTCOME_NUDGE:
+        break;
+    }
+}
+
+static enum transition_answer finish(struct change *c)
+{
+    const struct transition_event *ev = c->ev;
+    struct record *r = c->r;
+    if (ev->step < 0 || ev->step >= r->step_count)
+        return ANSWER_STALE;
+    size_t i = (size_t)ev->step;
+    struct record_step *s = &r->steps[i];
+    if (r->fence != ev->token.fence || r->nonce != ev->token.nonce || !ev->token.claim_version ||
+        s->claim_version < ev->token.claim_version)
+        return ANSWER_STALE;
+    /* Within one hold a step leaves ACTIVE, or is started again, only by this very finish. */
+    if (s->claim_version > ev->token.claim_version || s->state != STATE_ACTIVE)
+        return ANSWER_ALREADY;
+    if (r->session != ev->session)
+        return ANSWER_STALE;
+    r->version++;
+    set_task(c, i, ev->task);
+    if (ev->outcome != OUTCOME_SAVE && (r->flags & RECORD_IS_CANCELLED))
+        end_step(c, i, STATE_CANCELLED, PARTY_NONE);
+    else
+        apply_outcome(c, i);
+    promote_due(c);
+    if (ev->outcome != OUTCOME_INTERRUPT)
+        start_ready(c);
+    return ANSWER_OK;
+}
+
+static enum transition_answer nudge(struct change *c)
+{
+    if (!c->ev->session || c->r->session != c->ev->session)
+        return ANSWER_STALE;
+    c->r->version++;
+    promote_due(c);
+    start_ready(c);
+    return ANSWER_OK;
+}
+
+/* Spread over most of a second, so that what crashed together does not come back together; the same in fleet.lua. */
+static uint64_t crash_delay_ms(uint64_t now_us, size_t i)
+{
+    return 100 + (now_us + 7919 * i) % 900;
+}
+
+/* The holder is gone (reap) or gives up (release). */
+static enum transition_answer lose_hold(struct change *c, bool is_crash)
+{
+    struct record *r = c->r;
+    if (!c->ev->session || r->session != c->ev->session)
+        return ANSWER_NOTHING;
+    r->version++;
+    for (size_t i = 0; i < r->step_count; i++) {
+        struct record_step *s = &r->steps[i];
+        if (s->state != STATE_ACTIVE)
+            continue;
+        if (is_crash && s->crashes < UINT8_MAX)
+            s->crashes++;
+        if (r->flags & RECORD_IS_CANCELLED)
+            end_step(c, i, STATE_CANCELLED, PARTY_NONE);
+        else if (!is_crash)
+            rest_step(c, i, STATE_READY, 0, true);
+        else if (s->crashes >= TRANSITION_CRASHES_MAX)
+            fail_step(c, i, STATE_DEAD, PARTY_ORGIMPORT);
+        else
+            rest_step(c, i, STATE_DELAYED, crash_delay_ms(c->ev->now_us, i), false);
+    }
+    break_hold(c);
+    return ANSWER_OK;
+}
+
+static enum transition_answer signal_step(struct change *c)
+{
+    const struct transition_event *ev = c->ev;
+    if (ev->step < 0 || ev->step >= c->r->step_count)
+        return ANSWER_CONFLICT;
+    struct record_step *s = &c->r->steps[ev->step];
+    if (!step_state_is_live(s->state) && s->state != STATE_PENDING)
+        return ev->is_stored ? ANSWER_NOTHING : ANSWER_CONFLICT;
+    bool rests = s->state == STATE_WAITING || s->state == STATE_DELAYED;
+    /* The first writer wins until the step has looked and rests again. */
+    if (ev->is_stored && !ev->is_recheck && (!rests || (s->flags & STEP_FLAG_SIGNALLED)))
+        return ANSWER_NOTHING;
+    c->r->version++;
+    s->flags |= STEP_FLAG_SIGNALLED;
+    if (rests) {
+        s->state = STATE_READY;
+        s->due_ms = 0;
+    }
+    if (rests && !ev->is_recheck) {
+        s->flags = (uint8_t)(s->flags & ~STEP_FLAG_HELD);
+        s->party = PARTY_NONE;
+    }
+    c->out->mail_session = c->r->session;
+    return ANSWER_OK;
+}
+
+static enum transition_answer cancel(struct change *c)
+{
+    struct record *r = c->r;
+    if (r->flags & RECORD_IS_CANCELLED)
+        return ANSWER_NOTHING;
+    r->version++;
+    r->flags |= RECORD_IS_CANCELLED;
+    for (size_t i = 0; i < r->step_count; i++)
+        if (!step_is_over(r->steps[i].state) && r->steps[i].state != STATE_ACTIVE)
+            end_step(c, i, STATE_CANCELLED, PARTY_NONE);
+    c->out->mail_session = r->session;
+    return ANSWER_OK;
+}
+
+static enum transition_answer set_paused(struct change *c, bool is_paused)
+{
+    struct record *r = c->r;
+    if (r->flags & RECORD_IS_CANCELLED)
+        return ANSWER_CONFLICT;
+    if (((r->flags & RECORD_IS_PAUSED) != 0) == is_paused)
+        return ANSWER_NOTHING;
+    r->version++;
+    r->flags ^= RECORD_IS_PAUSED;
+    if (!is_paused)
+        promote_due(c);
+    c->out->mail_session = r->session;
+    return ANSWER_OK;
+}
+
+/* Gives whether the step moved. */
+static bool redrive_step(struct change *c, size_t i)
+{
+    struct record_step *s = &c->r->steps[i];
+    if (s->state == STATE_FAILED || s->state == STATE_DEAD) {
+        s->attempts = 0;
+        s->crashes = 0;
+        s->flags &= STEP_FLAG_RELEASED;
+        c->out->cleared |= 1ULL << i;
+    } else if (s->state == STATE_WAITING || s->state == STATE_DELAYED) {
+        s->flags = (uint8_t)(s->flags & ~STEP_FLAG_HELD);
+    } else {
+        return false;
+    }
+    s->state = STATE_READY;
+    s->due_ms = 0;
+    s->party = PARTY_NONE;
+    return true;
+}
+
+static enum transition_answer redrive(struct change *c)
+{
+    const struct transition_event *ev = c->ev;
+    struct record *r = c->r;
+    bool moved = false;
+    if ((r->flags & RECORD_IS_CANCELLED) || ev->step >= r->step_count)
+        return ANSWER_CONFLICT;
+    for (size_t i = 0; i < r->step_count; i++)
+        if (ev->step < 0 || (size_t)ev->step == i)
+            moved |= redrive_step(c, i);
+    if (!moved) {
+        bool is_on_its_way = ev->step < 0 || step_state_is_live(r->steps[ev->step].state);
+        return is_on_its_way ? ANSWER_NOTHING : ANSWER_CONFLICT;
+    }
+    r->version++;
+    c->out->mail_session = r->session;
+    return ANSWER_OK;
+}
+
+static enum transition_answer promote(struct change *c)
+{
+    c->r->version++;
+    promote_due(c);
+    return ANSWER_OK;
+}
+
+static enum transition_answer apply(struct change *c, enum transition_place was)
+{
+    if (was == PLACE_TERMINAL && c->ev->kind >= TRANSITION_SIGNAL && c->ev->kind != TRANSITION_PROMOTE)
+        if (!(c->ev->kind == TRANSITION_CANCEL && c->r->state == IMPORT_CANCELLED) &&
+            !(c->ev->kind == TRANSITION_SIGNAL && c->ev->is_stored))
+            return ANSWER_CONFLICT;
+    switch (c->ev->kind) {
+    case TRANSITION_CLAIM:
+        return claim(c, was);
+    case TRANSITION_FINISH:
+        return finish(c);
+    case TRANSITION_NUDGE:
+        return nudge(c);
+    case TRANSITION_REAP:
+        return lose_hold(c, true);
+    case TRANSITION_RELEASE:
+        return lose_hold(c, false);
+    case TRANSITION_SIGNAL:
+        return signal_step(c);
+    case TRANSITION_CANCEL:
+        return cancel(c);
+    case TRANSITION_PAUSE:
+        return set_paused(c, true);
+    case TRANSITION_RESUME:
+        return set_paused(c, false);
+    case TRANSITION_REDRIVE:
+        return redrive(c);
+    case TRANSITION_PROMOTE:
+        return was == PLACE_DUE ? promote(c) : ANSWER_NOTHING;
+    }
+    return ANSWER_NOTHING;
+}
+
+int transition(struct record *r, const struct dag *dag, const struct transition_event *ev,
+               struct transition_effects *ret)
+{
+    struct change c = {.r = r, .dag = dag, .ev = ev, .out = ret, .now_ms = ev->now_us / 1000};
+    ASSERT(dag->step_count == r->step_count);
+    *ret = (struct transition_effects){0};
+    enum transition_place was = record_place(r, &ret->due_ms);
+    ret->answer = apply(&c, was);
+    if (ret->answer != ANSWER_OK) {
+        ret->place = was;
+        return 1;
+    }
+    settle(&c, was);
+    return 0;
+}

@@ -1,0 +1,211 @@
+/* Reads redis://, rediss:// and unix:// addresses, sets up TLS with the host's name checked, and connects blocking. */
+#include "common/redis/redis_target.h"
+
+#include "common/base/mem.h"
+#include "common/base/secret.h"
+#include "common/base/str.h"
+#include "common/codec/file.h"
+#include "common/codec/uri.h"
+
+#include <arpa/inet.h>
+#include <hiredis/hiredis_ssl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+static int read_db(const char *text, struct redis_target *t, struct err *err)
+{
+    uint64_t db = 0;
+    if (*text && !str_to_u64(text, 1023, &db))
+        return err_set(err, ERR_CONFIG, "the database in the Redis address is not a small number");
+    t->db = (uint32_t)db;
+    return 0;
+}
+
+static int read_url(struct redis_target *t, const char *url, bool *ret_tls, struct err *err)
+{
+    struct uri u;
+    if (uri_parse(url, &u, err))
+        return err_wrap(err, "Redis address");
+    t->user = mem_dup(u.user);
+    t->password = mem_dup(u.password);
+    secret_wipe(u.password, sizeof u.password);
+    *ret_tls = str_eq(u.scheme, "rediss");
+    if (str_eq(u.scheme, "unix") || str_eq(u.scheme, "redis+unix")) {
+        t->path = uri_decode(u.path, strlen(u.path), false, NULL);
+        if (!t->path || !*t->path)
+            return err_set(err, ERR_CONFIG, "a unix:// Redis address needs a path");
+        return read_db(str_starts(u.query, "db=") ? u.query + 3 : "", t, err);
+    }
+    if (!str_eq(u.scheme, "redis") && !*ret_tls)
+        return err_set(err, ERR_CONFIG, "Redis addresses begin with redis://, rediss:// or unix://, not %s://", u.scheme);
+    t->host = mem_dup(*u.host ? u.host : "127.0.0.1");
+    t->port = u.port ? u.port : 6379;
+    return read_db(*u.path ? u.path + 1 : "", t, err);
+}
+
+static int read_password_file(struct redis_target *t, const char *path, struct err *err)
+{
+    char *text = NULL;
+    size_t len = 0;
+    if (file_read(path, 4096, &text, &len, err))
+        return err_wrap(err, "Redis password file");
+    while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        text[--len] = 0;
+    mem_free(t->password);
+    t->password = text;
+    return 0;
+}
+
+static int tls_fault(struct err *err, const char *what)
+{
+    char text[160];
+    ERR_error_string_n(ERR_get_error(), text, sizeof text);
+    return err_set(err, ERR_CONFIG, "Redis TLS: %s: %s", what, text);
+}
+
+static int tls_init(struct redis_target *t, const struct redis_options *o, struct err *err)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    if (!ctx)
+        return tls_fault(err, "setting up");
+    t->tls = ctx;
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION))
+        return tls_fault(err, "setting up");
+    int has_ca = o->ca_file && *o->ca_file ? SSL_CTX_load_verify_locations(ctx, o->ca_file, NULL)
+                                           : SSL_CTX_set_default_verify_paths(ctx);
+    if (has_ca != 1)
+        return tls_fault(err, "reading the CA certificates");
+    if (!o->cert_file || !*o->cert_file)
+        return 0;
+    const char *key = o->key_file && *o->key_file ? o->key_file : o->cert_file;
+    if (SSL_CTX_use_certificate_chain_file(ctx, o->cert_file) != 1 ||
+        SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+        return tls_fault(err, "reading the client certificate");
+    return 0;
+}
+
+int redis_target_init(struct redis_target *t, const struct redis_options *options, struct err *err)
+{
+    bool is_tls = false;
+    *t = (struct redis_target){.client_name = mem_dup(options->client_name)};
+    int rc = read_url(t, options->url ? options->url : "", &is_tls, err);
+    if (!rc && options->password_file && *options->password_file)
+        rc = read_password_file(t, options->password_file, err);
+    if (!rc && is_tls)
+        rc = tls_init(t, options, err);
+    if (rc)
+        redis_target_done(t);
+    return rc;
+}
+
+void redis_target_done(struct redis_target *t)
+{
+    if (t->password)
+        secret_wipe(t->password, strlen(t->password));
+    mem_free(t->host);
+    mem_free(t->path);
+    mem_free(t->user);
+    mem_free(t->password);
+    mem_free(t->client_name);
+    SSL_CTX_free(t->tls);
+    *t = (struct redis_target){0};
+}
+
+void redis_target_options(const struct redis_target *t, uint32_t timeout_ms, redisOptions *ret)
+{
+    static const struct timeval reply = {.tv_sec = REDIS_REPLY_MS / 1000};
+    static _Thread_local struct timeval connect;
+    connect = (struct timeval){.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
+    *ret = (redisOptions){.connect_timeout = &connect, .command_timeout = &reply};
+    if (t->path)
+        REDIS_OPTIONS_SET_UNIX(ret, t->path);
+    else
+        REDIS_OPTIONS_SET_TCP(ret, t->host, t->port);
+}
+
+int redis_target_tls(const struct redis_target *t, redisContext *ctx, struct err *err)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    if (!t->tls)
+        return 0;
+    SSL *ssl = SSL_new(t->tls);
+    if (!ssl)
+        return tls_fault(err, "setting up");
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    bool is_address = inet_pton(AF_INET, t->host, address) == 1 || inet_pton(AF_INET6, t->host, address) == 1;
+    int named = is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, t->host) : SSL_set1_host(ssl, t->host);
+    if (named == 1 && !is_address)
+        named = (int)SSL_set_tlsext_host_name(ssl, t->host);
+    if (named != 1) {
+        SSL_free(ssl);
+        return tls_fault(err, "naming the host");
+    }
+    /* hiredis owns `ssl` from here on success only. */
+    if (redisInitiateSSL(ctx, ssl) != REDIS_OK) {
+        if (!ctx->privctx)
+            SSL_free(ssl);
+        return err_set(err, ERR_REDIS, "Redis TLS: %s", ctx->errstr);
+    }
+    return 0;
+}
+
+size_t redis_target_greeting(const struct redis_target *t, char db_text[16], struct redis_command ret[REDIS_GREETING_MAX])
+{
+    size_t n = 0;
+    (void)snprintf(db_text, 16, "%u", t->db);
+    if (*t->password && *t->user)
+        ret[n++] = (struct redis_command){3, {"AUTH", t->user, t->password}};
+    else if (*t->password)
+        ret[n++] = (struct redis_command){2, {"AUTH", t->password}};
+    if (t->db)
+        ret[n++] = (struct redis_command){2, {"SELECT", db_text}};
+    if (*t->client_name)
+        ret[n++] = (struct redis_command){3, {"CLIENT", "SETNAME", t->client_name}};
+    ret[n++] = (struct redis_command){1, {"PING"}};
+    return n;
+}
+
+static int greet_blocking(const struct redis_target *t, redisContext *ctx, struct err *err)
+{
+    struct redis_command commands[REDIS_GREETING_MAX];
+    char db[16];
+    size_t count = redis_target_greeting(t, db, commands);
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = redisCommandArgv(ctx, commands[i].argc, (const char **)commands[i].argv, NULL);
+        if (!reply)
+            return err_set(err, ERR_REDIS, "%s: %s", commands[i].argv[0], ctx->errstr);
+        bool is_bad = reply->type == REDIS_REPLY_ERROR;
+        if (is_bad)
+            err_set(err, ERR_REDIS, "%s: %s", commands[i].argv[0], reply->str);
+        freeReplyObject(reply);
+        if (is_bad)
+            return -1;
+    }
+    return 0;
+}
+
+redisContext *redis_connect_blocking(const struct redis_options *options, uint32_t timeout_ms, struct err *err)
+{
+    struct redis_target t;
+    redisOptions o;
+    if (redis_target_init(&t, options, err))
+        return NULL;
+    redis_target_options(&t, timeout_ms, &o);
+    o.command_timeout = o.connect_timeout;
+    redisContext *ctx = redisConnectWithOptions(&o);
+    int rc = 0;
+    if (!ctx || ctx->err)
+        rc = err_set(err, ERR_REDIS, "connecting: %s", ctx ? ctx->errstr : "no memory");
+    if (!rc)
+        rc = redis_target_tls(&t, ctx, err);
+    if (!rc)
+        rc = greet_blocking(&t, ctx, err);
+    redis_target_done(&t);
+    if (!rc)
+        return ctx;
+    if (ctx)
+        redisFree(ctx);
+    return NULL;
+}
