@@ -1,0 +1,148 @@
+#include "worker/runtime/beat.h"
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "common/queue/queue.h"
+
+#include <stdlib.h>
+
+#define BEAT_MAGIC 0xbea70001u
+#define CONNECT_TIMEOUT_MS 2000
+
+struct beat {
+    uint32_t magic;
+    struct beat_options options;
+    struct beat_shard *shards;
+    _Atomic uint64_t ticked_boot_ms;
+    uv_async_t async;
+    uv_thread_t thread;
+    uv_mutex_t lock;
+    uv_cond_t wake;
+    bool is_stopping; /* under lock */
+    redisContext *ctx;
+};
+
+static void beat_one(struct beat *b, struct beat_shard *s)
+{
+    uint64_t session = atomic_load(&s->session), sent = env_boot_ms(b->options.env);
+    struct queue_beat reply = {0};
+    struct err err = {0};
+    if (!session || !b->ctx)
+        return;
+    if (queue_beat(b->ctx, b->options.prefix, s->id, session, b->options.lease_ms, &reply, &err)) {
+        if (err.code != ERR_LEASE_LOST) { /* connection: a new one at the next beat */
+            log_error(LOG_WARN, "beat.failed", &err, NULL);
+            redisFree(b->ctx);
+            b->ctx = NULL;
+            return;
+        }
+        reply.is_gone = true;
+    }
+    if (reply.is_gone)
+        atomic_store(&s->gone, session);
+    else if (atomic_load(&s->session) == session)
+        atomic_store(&s->lease_until, sent + b->options.lease_ms);
+    atomic_store(&s->held, reply.held);
+    atomic_store(&s->mail, reply.mail);
+    atomic_store(&s->is_news, true);
+}
+
+static bool loop_lives(struct beat *b)
+{
+    uint64_t now = env_boot_ms(b->options.env), at = atomic_load(&b->ticked_boot_ms);
+    if (now - at <= b->options.lease_ms / 4)
+        return true;
+    log_event(LOG_WARN, "beat.withheld", "loop_silent_ms", LOG_N(now - at), NULL);
+    return false;
+}
+
+static void beat_all(struct beat *b)
+{
+    struct err err = {0};
+    if (!loop_lives(b))
+        return;
+    if (!b->ctx)
+        b->ctx = redis_connect_blocking(&b->options.redis, CONNECT_TIMEOUT_MS, &err);
+    if (!b->ctx)
+        log_error(LOG_WARN, "beat.no_connection", &err, NULL);
+    for (uint32_t i = 0; i < b->options.shard_count; i++)
+        if (loop_lives(b))
+            beat_one(b, &b->shards[i]);
+    uv_async_send(&b->async);
+}
+
+static void run(void *arg)
+{
+    struct beat *b = OBJ_CAST(arg, struct beat, BEAT_MAGIC);
+    uv_mutex_lock(&b->lock);
+    while (!b->is_stopping) {
+        uv_mutex_unlock(&b->lock);
+        beat_all(b);
+        uv_mutex_lock(&b->lock);
+        if (!b->is_stopping)
+            (void)uv_cond_timedwait(&b->wake, &b->lock, (uint64_t)b->options.interval_ms * 1000000u);
+    }
+    uv_mutex_unlock(&b->lock);
+}
+
+static void news(uv_async_t *async)
+{
+    struct beat *b = OBJ_CAST(async->data, struct beat, BEAT_MAGIC);
+    b->options.news(b->options.arg);
+}
+
+int beat_start(uv_loop_t *loop, const struct beat_options *options, struct beat **ret, struct err *err)
+{
+    struct beat *b = MEM_NEW(struct beat);
+    *b = (struct beat){.magic = BEAT_MAGIC, .options = *options};
+    b->shards = mem_alloc(options->shard_count * sizeof *b->shards);
+    for (uint32_t i = 0; i < options->shard_count; i++)
+        b->shards[i].id = i;
+    beat_tick(b);
+    /* The first connection is made here: what is wrong with the address is said before anything is claimed. */
+    b->ctx = redis_connect_blocking(&options->redis, CONNECT_TIMEOUT_MS, err);
+    if (!b->ctx) {
+        mem_free(b->shards);
+        mem_free(b);
+        return -1;
+    }
+    ASSERT(uv_async_init(loop, &b->async, news) == 0);
+    b->async.data = b;
+    ASSERT(uv_mutex_init(&b->lock) == 0 && uv_cond_init(&b->wake) == 0);
+    ASSERT(uv_thread_create(&b->thread, run, b) == 0);
+    *ret = b;
+    return 0;
+}
+
+struct beat_shard *beat_shard(struct beat *b, uint32_t shard)
+{
+    ASSERT(shard < b->options.shard_count);
+    return &b->shards[shard];
+}
+
+void beat_tick(struct beat *b)
+{
+    atomic_store(&b->ticked_boot_ms, env_boot_ms(b->options.env));
+}
+
+static void closed(uv_handle_t *handle)
+{
+    struct beat *b = OBJ_CAST(handle->data, struct beat, BEAT_MAGIC);
+    mem_free(b->shards);
+    mem_free(b);
+}
+
+void beat_stop(struct beat *b)
+{
+    uv_mutex_lock(&b->lock);
+    b->is_stopping = true;
+    uv_cond_signal(&b->wake);
+    uv_mutex_unlock(&b->lock);
+    uv_thread_join(&b->thread);
+    uv_mutex_destroy(&b->lock);
+    uv_cond_destroy(&b->wake);
+    if (b->ctx)
+        redisFree(b->ctx);
+    uv_close((uv_handle_t *)&b->async, closed);
+}

@@ -1,0 +1,207 @@
+/* Inside of the engine: shared by engine.c, shard.c, hold.c, run.c, beat.c, health.c, tokens.c and by nobody else. */
+#pragma once
+
+#include "common/aws/client.h"
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "common/queue/queue.h"
+#include "worker/runtime/beat.h"
+#include "worker/runtime/engine.h"
+#include "worker/runtime/gate.h"
+#include "worker/runtime/health.h"
+#include "worker/runtime/mail.h"
+#include "worker/runtime/step_core.h"
+
+#include <string.h>
+
+#define TURN_ITEMS_MAX 32
+#define TURNS_MAX 2
+#define CLAIMS_MAX 32
+#define WARM_MAX 2000
+
+struct engine;
+struct hold;
+struct shard;
+struct tokens;
+
+/* One step of one claim. */
+enum run_state {
+    RUN_PREPARING, /* waits for signals, results, credential */
+    RUN_PLAYING,   /* the core has it */
+    RUN_ENDING     /* its last item is on the way */
+};
+struct run {
+    struct hold *hold;
+    uint8_t index;
+    struct queue_token token;
+    enum run_state state;
+    const struct step_def *def;
+    struct step *step;
+    json_t *signals;
+    struct later_item *timer;
+    struct run *next_ready;
+    struct run *next_dead;
+    char *result; /* of its DONE, for later steps */
+    struct big_end *big;
+    bool is_done, is_listed, is_cut;
+};
+
+/* One import in our hands. */
+struct hold {
+    struct hold *next_hash;
+    struct shard *shard;
+    char id[IMPORT_ID_BYTES];
+    struct record record;
+    struct fetch *fetch; /* the one read that is under way */
+    struct later_item *retry;
+    json_t *doc;
+    json_t *results; /* by step name */
+    char *journals[RECORD_STEPS_MAX];
+    json_t *signals[RECORD_STEPS_MAX];
+    struct run *runs[RECORD_STEPS_MAX];
+    struct gate *gate;
+    bool is_loaded, are_signals_stale, is_credential_stale, is_nudged;
+    struct err load_err;
+    bool has_load_err;
+};
+
+/* What a turn carries: owned copies. */
+struct item {
+    struct item *next;
+    struct queue_item q;
+    struct hold *hold; /* NULL once dropped */
+    struct run *run;   /* NULL for nudges */
+    char id[IMPORT_ID_BYTES];
+    char *texts[5];
+};
+
+struct turn {
+    struct turn *next;
+    struct shard *shard;
+    struct item *items[TURN_ITEMS_MAX];
+    struct queue_item sent[TURN_ITEMS_MAX];
+    size_t count;
+    uint64_t session;
+    uint32_t want;
+    bool is_in_flight;
+};
+
+enum shard_state { SHARD_CLOSED, SHARD_OPENING, SHARD_OPEN, SHARD_CLOSING, SHARD_ENDED };
+struct shard {
+    struct engine *engine;
+    uint32_t id;
+    enum shard_state state;
+    struct beat_shard *beat;
+    struct turn *turns; /* in the order in which they were sent */
+    struct item *first, **last;
+    size_t item_count;
+    uint64_t oldest_boot_ms, due_redis_ms;
+    bool is_hungry, is_listing, is_ticking;
+    uint32_t mismatches;
+    struct later_item *flush, *due, *reopen;
+    uint64_t new_session, session_asked_boot_ms;
+    size_t hold_count;
+};
+
+struct warm { /* a gate whose import rests: credentials, cursor and document stay warm for its next claim */
+    struct warm *newer, *older;
+    char id[IMPORT_ID_BYTES];
+    struct gate *gate;
+    json_t *doc;
+};
+
+struct engine_counters {
+    uint64_t turns, items, claims, done, retried, failed, waited, interrupted, stale, sessions_lost;
+};
+
+struct engine {
+    uv_loop_t loop;
+    const struct config *config;
+    struct step_rules rules;
+    struct step_host step_host;
+    struct later *later;
+    struct redis *redis;
+    struct queue *queue;
+    struct http_client *http;
+    struct aws_client *aws;
+    struct gate_own own;
+    struct gate_mail mail;
+    struct gate_tools gate_tools;
+    struct tokens *tokens;
+    struct beat *beat;
+    struct health *health;
+    struct shard *shards;
+    uint32_t shard_count;
+    uv_signal_t term, interrupt;
+    struct later_item *tick, *publish, *drain_end, *give_up;
+    struct hold **holds; /* hash table */
+    size_t hold_count, hold_room;
+    uint32_t wants_in_flight;
+    struct run *ready, **ready_last;
+    struct run *dead; /* freed when nobody is inside them */
+    struct later_item *ready_round;
+    struct warm *warm_newest, *warm_oldest;
+    size_t warm_count;
+    int64_t clock_offset_ms; /* Redis's clock minus ours */
+    uint64_t started_boot_ms;
+    struct engine_counters count;
+    bool is_draining, is_closing, is_queue_ready;
+    int exit_code;
+    struct err fatal;
+};
+
+/* engine.c */
+uint64_t engine_boot_ms(const struct engine *e);
+uint64_t engine_redis_ms(const struct engine *e);
+void engine_fail(struct engine *e, const struct err *err); /* ends the process, loudly */
+void engine_drained(struct engine *e);                     /* looks whether the drain is complete */
+char *engine_worker_json(struct engine *e);
+
+/* shard.c */
+void shard_open(struct shard *s);
+void shard_close(struct shard *s);
+void shard_add(struct shard *s, struct item *item);
+void shard_forget(struct shard *s, const struct hold *hold, const struct run *run); /* what is on the way has no owner now */
+bool shard_is_quiet(const struct shard *s);
+void shard_ring(struct shard *s); /* imports may be waiting */
+void shard_lost(struct shard *s);
+void shard_beat(struct shard *s);
+uint64_t shard_leave_before(void *arg);
+struct item *item_new(struct hold *hold, struct run *run, enum queue_outcome outcome);
+void item_free(struct item *item);
+
+/* hold.c */
+struct hold *hold_find(struct engine *e, const char *id);
+void hold_claim(struct shard *s, const struct queue_held *claim);
+/* The record after a turn: starts, stops and ends what it says. May free the hold. */
+void hold_update(struct hold *h, const struct record *record);
+void hold_drop(struct hold *h); /* not ours any more: nothing is written */
+void hold_mail(struct hold *h);
+void hold_pump(struct hold *h);
+const char *hold_step_name(const struct hold *h, size_t index);
+void warm_clear(struct engine *e);
+
+/* run.c */
+void runs_init(struct engine *e);
+void run_start(struct run *r);
+void run_stop(struct run *r);
+void run_stop_now(struct run *r);
+void run_free(struct run *r);
+void run_saved(struct run *r);
+void run_ended(struct run *r); /* its last item was taken */
+void run_fail_early(struct run *r, const struct err *err);
+void run_interrupt_early(struct run *r);
+void runs_bury(struct engine *e);
+
+/* blob.c */
+#define BLOB_FROM_BYTES 1024u
+/* text -> zstd bytes and {"$blob","bytes"}; both new. */
+void blob_make(const char *text, void **ret_bytes, size_t *ret_len, char **ret_stub, char ret_digest[65]);
+json_t *blob_read(const void *bytes, size_t len, const json_t *stub, struct err *err);
+
+/* tokens.c */
+struct tokens *tokens_new(struct engine *e);
+void tokens_free(struct tokens *t);
+void tokens_draw(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
+void tokens_undraw(void *self, later_fn *go, void *arg);

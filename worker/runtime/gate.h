@@ -1,0 +1,38 @@
+/* The gate of one import: the only way from its steps to AWS and to people's mail. It adds what a step must not care
+ * about: who signs, the manifest, the lease, rates shared by all workers, reads shared by polls, the CloudTrail cursor.
+ *
+ * Invariant: a call leaves only with the calling step's own manifest and the asserted account of its identity (P4). */
+#pragma once
+
+#include "worker/runtime/session.h"
+#include "worker/runtime/step_core.h"
+
+#define GATE_REGIONS_MAX 40
+#define GATE_EVENTS_MAX 20000u
+
+struct gate_own { /* the operator's sessions, shared by all imports of the process; NULL when not configured */
+    struct session *sessions[AWS_AS_NOBODY]; /* by enum aws_identity_kind; CUSTOMER unused */
+};
+
+struct gate_mail; /* mail.h */
+
+struct gate_tools { /* shared, borrowed */
+    struct session_tools session;
+    struct gate_own *own;
+    struct gate_mail *mail;
+    uint64_t share_ms; /* how old a read may be that polls of one import share */
+    /* Tokens for calls that all imports make with the operator's accounts; `go` later. NULL: no limit. */
+    void *draw_self;
+    void (*draw)(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
+    void (*undraw)(void *self, later_fn *go, void *arg);
+};
+
+struct gate;
+/* leave_before(arg): lease end on the boot clock, asked each time a call leaves; 0: no limit. */
+struct gate *gate_new(const struct gate_tools *tools, const json_t *import, uint64_t (*leave_before)(void *arg), void *arg);
+void gate_free(struct gate *g); /* nothing may be in flight */
+struct session *gate_session(struct gate *g);
+void gate_forget_reads(struct gate *g);
+/* For struct step_host. */
+void gate_call(struct gate *g, struct step_call *call);
+void gate_cancel(struct gate *g, struct step_call *call);

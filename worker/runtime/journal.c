@@ -1,0 +1,148 @@
+#include "worker/runtime/journal.h"
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+
+#include <string.h>
+
+#define JOURNAL_VERSION 1
+
+static const char *const sections[] = {"keys", "now", "codes", "task", "signals", "spent", "accepts", "last"};
+
+static int check(const json_t *root, struct err *err)
+{
+    if (!json_is_object(root))
+        return err_set(err, ERR_CORRUPT, "a step's journal is not an object");
+    if (json_int_at(root, "v") > JOURNAL_VERSION)
+        return err_set(err, ERR_SCHEMA, "a step's journal is of version %lld", (long long)json_int_at(root, "v"));
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        const json_t *section = json_object_get(root, sections[i]);
+        if (section && !json_is_object(section))
+            return err_set(err, ERR_CORRUPT, "a step's journal has a bad section \"%s\"", sections[i]);
+    }
+    const char *key = NULL;
+    json_t *entry = NULL;
+    void *it = json_object_iter(json_object_get(root, "keys"));
+    for (; it; it = json_object_iter_next(json_object_get(root, "keys"), it)) {
+        key = json_object_iter_key(it);
+        entry = json_object_iter_value(it);
+        const char *st = json_str_at(entry, "st");
+        if (!str_eq(st, "intent") && !str_eq(st, "answer"))
+            return err_set(err, ERR_CORRUPT, "a step's journal has a bad entry \"%s\"", key);
+    }
+    return 0;
+}
+
+int journal_init(struct journal *j, const char *text, struct err *err)
+{
+    *j = (struct journal){0};
+    json_auto_t *root = NULL;
+    if (text && *text) {
+        root = json_read(text, strlen(text), 0, err);
+        if (!root)
+            return err_set(err, ERR_CORRUPT, "a step's journal cannot be read");
+        if (check(root, err))
+            return -1;
+    } else {
+        root = json_object();
+        json_put_int(root, "v", JOURNAL_VERSION);
+        json_put_str(root, "head", "");
+        json_put_int(root, "seq", 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+        if (!json_object_get(root, sections[i]))
+            json_put(root, sections[i], json_object());
+    j->root = TAKE(root);
+    return 0;
+}
+
+void journal_done(struct journal *j)
+{
+    json_decref(j->root);
+    *j = (struct journal){0};
+}
+
+char *journal_text(struct journal *j, struct err *err)
+{
+    char *text = json_text(j->root);
+    if (strlen(text) > JOURNAL_BYTES_MAX) {
+        mem_free(text);
+        (void)err_set(err, ERR_TOO_LARGE, "the journal of this step is over %u bytes", JOURNAL_BYTES_MAX);
+        return NULL;
+    }
+    j->is_dirty = false;
+    return text;
+}
+
+json_t *journal_writes(const struct journal *j)
+{
+    return json_object_get(j->root, "keys");
+}
+
+json_t *journal_write(const struct journal *j, const char *key)
+{
+    return json_object_get(journal_writes(j), key);
+}
+
+bool journal_write_is_open(const json_t *entry)
+{
+    return str_eq(json_str_at(entry, "st"), "intent");
+}
+
+void journal_intend(struct journal *j, const char *key, const struct journal_intent *intent)
+{
+    json_t *entry = json_object();
+    json_put_str(entry, "st", "intent");
+    json_put_str(entry, "op", intent->op);
+    json_put_str(entry, "args", intent->args_digest);
+    json_put_int(entry, "at", (int64_t)intent->at_ms);
+    json_put_str(entry, "fence", intent->fence);
+    json_put_str(entry, "nonce", intent->nonce);
+    json_put(journal_writes(j), key, entry);
+    j->is_dirty = true;
+}
+
+void journal_answer(struct journal *j, const char *key, const json_t *facts, const char *settled)
+{
+    json_t *entry = journal_write(j, key);
+    ASSERT(entry);
+    json_put_str(entry, "st", "answer");
+    json_put(entry, "facts", facts ? json_deep_copy(facts) : json_null());
+    if (settled)
+        json_put_str(entry, "settled", settled);
+    j->is_dirty = true;
+}
+
+void journal_forget(struct journal *j, const char *key)
+{
+    if (json_object_del(journal_writes(j), key) == 0)
+        j->is_dirty = true;
+}
+
+bool journal_has_answers(const struct journal *j)
+{
+    return json_object_size(journal_writes(j)) > 0;
+}
+
+const json_t *journal_get(const struct journal *j, const char *section, const char *key)
+{
+    return json_object_get(json_object_get(j->root, section), key);
+}
+
+void journal_set(struct journal *j, const char *section, const char *key, json_t *value)
+{
+    json_t *object = json_object_get(j->root, section);
+    ASSERT(object);
+    if (json_equal(json_object_get(object, key), value)) {
+        json_decref(value);
+        return;
+    }
+    json_put(object, key, value);
+    j->is_dirty = true;
+}
+
+void journal_unset(struct journal *j, const char *section, const char *key)
+{
+    if (json_object_del(json_object_get(j->root, section), key) == 0)
+        j->is_dirty = true;
+}

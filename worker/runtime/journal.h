@@ -1,0 +1,51 @@
+/* The journal of one step: what it wrote at AWS, and the few values that it fixed for good. Pure: no I/O here.
+ *
+ * Durable form (JSON, at most JOURNAL_BYTES_MAX), written whole with each fenced save:
+ *
+ *   {"v":1,
+ *    "keys":  {"create": {"st":"intent|answer","op":"iam:CreateRole","args":digest,"at":ms,"fence":hex,"nonce":hex,
+ *                         "facts":.., "settled":"seen"}},     one entry per write, reads are never here
+ *    "now":   {"opened": ms},  "codes": {"mailbox": "123456"},
+ *    "task":  {"digest":hex,"at":ms,"due":ms,"expired":ms,"again":ms},          the task that a person sees
+ *    "signals": {"done": digest}, "spent": {"reject": digest}, "accepts": {question: digest},
+ *    "last":  {"outcome":"W","reads":digest},                                   what the ledger was told last
+ *    "head":  hex, "seq": n}                                                    end of this step's ledger chain
+ *
+ * Upgrade: new members may be added freely, old readers keep what they do not know; anything else raises "v". */
+#pragma once
+
+#include "common/codec/json.h"
+
+#define JOURNAL_BYTES_MAX (64u * 1024u)
+
+struct journal {
+    json_t *root;
+    bool is_dirty; /* differs from what was last handed out by journal_text() */
+};
+
+/* text NULL or "": a new one. ERR_SCHEMA when a newer program wrote it, ERR_CORRUPT when it cannot be read. */
+NODISCARD int journal_init(struct journal *j, const char *text, struct err *err);
+void journal_done(struct journal *j);
+/* The whole as text (mem_free) and not dirty any more. NULL with ERR_TOO_LARGE over the bound. */
+char *journal_text(struct journal *j, struct err *err);
+
+/* One write. NULL when the key was never used. Borrowed. */
+json_t *journal_write(const struct journal *j, const char *key);
+bool journal_write_is_open(const json_t *entry); /* an intent without its answer */
+
+struct journal_intent {
+    const char *op, *args_digest, *fence, *nonce;
+    uint64_t at_ms;
+};
+void journal_intend(struct journal *j, const char *key, const struct journal_intent *intent);
+/* settled: NULL for a real answer, else how an open intent was closed. `facts` is borrowed. */
+void journal_answer(struct journal *j, const char *key, const json_t *facts, const char *settled);
+void journal_forget(struct journal *j, const char *key);
+/* All writes by key, borrowed object. */
+json_t *journal_writes(const struct journal *j);
+bool journal_has_answers(const struct journal *j);
+
+/* A value of one of the small sections, NULL when absent; set takes the reference. */
+const json_t *journal_get(const struct journal *j, const char *section, const char *key);
+void journal_set(struct journal *j, const char *section, const char *key, json_t *value);
+void journal_unset(struct journal *j, const char *section, const char *key);

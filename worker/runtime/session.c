@@ -1,0 +1,412 @@
+#include "worker/runtime/session.h"
+
+#include "common/aws/services/sts.h"
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "common/crypto/seal.h"
+#include "worker/step.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SESSION_RENEW_MS 300000u /* before its end: longer than any call */
+#define ROLE_SESSION_S 3600
+
+enum session_state { SESSION_CLOSED, SESSION_WAITS_OPERATOR, SESSION_ASSUMES, SESSION_ASSERTS, SESSION_OPEN };
+
+struct user {
+    struct user *next;
+    session_fn *done;
+    void *arg;
+};
+
+struct session {
+    struct session_tools tools;
+    enum aws_identity_kind kind;
+    json_t *import; /* NULL for our own */
+    struct session *operator_session;
+    uint64_t (*leave_before)(void *arg);
+    void *leave_arg;
+    char *credential;
+    enum session_state state;
+    struct aws_identity *identity; /* while asserting: candidate */
+    uint64_t asserted_boot_ms;
+    struct aws_call *call;
+    struct later_item *answer;
+    struct user *users;
+    struct err err;
+    bool has_err;
+};
+
+static const char *const sections[] = {
+    [AWS_AS_OPERATOR] = "operator", [AWS_AS_PARTNER] = "partner", [AWS_AS_TRUSTED] = "trusted"};
+static const char *const profiles[] = {
+    [AWS_AS_OPERATOR] = NULL, [AWS_AS_PARTNER] = "orgimport-partner", [AWS_AS_TRUSTED] = "orgimport-trusted"};
+
+static struct session *create(const struct session_tools *tools, enum aws_identity_kind kind, uint64_t (*leave_before)(void *),
+                              void *arg)
+{
+    struct session *s = MEM_NEW(struct session);
+    *s = (struct session){.tools = *tools, .kind = kind, .leave_before = leave_before, .leave_arg = arg};
+    return s;
+}
+
+struct session *session_new_own(const struct session_tools *tools, enum aws_identity_kind kind, uint64_t (*leave_before)(void *),
+                                void *arg)
+{
+    return create(tools, kind, leave_before, arg);
+}
+
+struct session *session_new_customer(const struct session_tools *tools, const json_t *import, struct session *operator_session,
+                                     uint64_t (*leave_before)(void *), void *arg)
+{
+    struct session *s = create(tools, AWS_AS_CUSTOMER, leave_before, arg);
+    s->import = json_incref((json_t *)(uintptr_t)import);
+    s->operator_session = operator_session;
+    return s;
+}
+
+static void operator_ready(void *arg, struct aws_identity *identity, const struct err *err);
+
+static void stop(struct session *s)
+{
+    if (s->state == SESSION_WAITS_OPERATOR)
+        session_forget(s->operator_session, operator_ready, s);
+    if (s->call)
+        aws_call_cancel(TAKE(s->call));
+    if (s->identity)
+        aws_identity_unref(TAKE(s->identity));
+    later_cancel(TAKE(s->answer));
+    s->state = SESSION_CLOSED;
+    s->has_err = false;
+    s->asserted_boot_ms = 0;
+}
+
+void session_free(struct session *s)
+{
+    if (!s)
+        return;
+    stop(s);
+    for (struct user *u = s->users, *next = NULL; u; u = next) {
+        next = u->next;
+        mem_free(u);
+    }
+    json_decref(s->import);
+    mem_free(s->credential);
+    mem_free(s);
+}
+
+uint64_t session_asserted_boot_ms(const struct session *s)
+{
+    return s->asserted_boot_ms;
+}
+
+/* ---- Answers ---------------------------------------------------------------------------------------------------------- */
+static void answer_users(void *arg)
+{
+    struct session *s = arg;
+    s->answer = NULL;
+    struct user *users = TAKE(s->users);
+    struct err err = s->err;
+    bool has_err = s->has_err;
+    struct aws_identity *identity = s->identity ? aws_identity_ref(s->identity) : NULL;
+    if (has_err)
+        s->has_err = false; /* the next use tries again */
+    while (users) {
+        struct user *u = users;
+        users = u->next;
+        session_fn *done = u->done;
+        void *user_arg = u->arg;
+        mem_free(u);
+        done(user_arg, has_err ? NULL : identity, has_err ? &err : NULL);
+    }
+    if (identity)
+        aws_identity_unref(identity);
+}
+
+static void answer_later(struct session *s)
+{
+    if (!s->answer)
+        s->answer = later_add(s->tools.later, 0, answer_users, s);
+}
+
+static void fail(struct session *s, const struct err *err)
+{
+    stop(s);
+    s->err = *err;
+    s->err.applied = APPLIED_NO; /* of the call that wanted to be signed */
+    s->has_err = true;
+    answer_later(s);
+}
+
+static enum err_code credential_code(const struct session *s)
+{
+    return s->kind == AWS_AS_CUSTOMER ? ERR_AWS_CREDENTIALS : ERR_OPERATOR_CREDENTIALS;
+}
+
+/* A refusal of the session's own calls is about the credentials, whatever AWS calls it; a hiccup stays a hiccup. */
+static void fail_call(struct session *s, const struct err *cause, const char *what)
+{
+    struct err err = *cause;
+    if (err.code == ERR_AWS_DENIED || err.code == ERR_AWS_CREDENTIALS || err.code == ERR_AWS_REFUSED ||
+        err.code == ERR_AWS_ABSENT) {
+        (void)err_set(&err, credential_code(s), "%s: %.200s", what, cause->text);
+        memcpy(err.origin, cause->origin, sizeof err.origin);
+        memcpy(err.request_id, cause->request_id, sizeof err.request_id);
+    }
+    fail(s, &err);
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------------- */
+static uint64_t leave_before(const struct session *s)
+{
+    return s->leave_before ? s->leave_before(s->leave_arg) : 0;
+}
+
+static const char *expected_account(const struct session *s)
+{
+    return s->import ? json_str_at(s->import, "vars.account_id") : "";
+}
+
+static void check_account(struct session *s, const json_t *facts)
+{
+    const char *account = json_str_at(facts, "account"), *expected = expected_account(s);
+    struct err err = {0};
+    if (strlen(account) != 12 || (*expected && strcmp(account, expected) != 0)) {
+        (void)err_set(&err, ERR_WRONG_ACCOUNT, "the credentials belong to account %.12s, this import is of %s", account, expected);
+        fail(s, &err);
+        return;
+    }
+    (void)snprintf(s->identity->account_id, sizeof s->identity->account_id, "%s", account);
+    (void)snprintf(s->identity->arn, sizeof s->identity->arn, "%s", json_str_at(facts, "arn"));
+    s->state = SESSION_OPEN;
+    s->asserted_boot_ms = env_boot_ms(s->tools.env);
+    answer_later(s);
+}
+
+static void asserted(void *arg, const struct aws_outcome *outcome)
+{
+    struct session *s = arg;
+    s->call = NULL;
+    if (outcome->err)
+        fail_call(s, outcome->err, "GetCallerIdentity");
+    else
+        check_account(s, outcome->facts);
+}
+
+static void begin_assert(struct session *s, struct aws_identity *candidate)
+{
+    s->identity = candidate;
+    candidate->is_simulated = s->tools.is_simulated;
+    s->state = SESSION_ASSERTS;
+    struct aws_grant grant = {.ops = OPS(&sts_get_caller_identity), .account_id = ""};
+    s->call = aws_call(s->tools.aws,
+                       &(struct aws_call_input){.op = &sts_get_caller_identity,
+                                                .grant = &grant,
+                                                .identity = candidate,
+                                                .region = "us-east-1",
+                                                .leave_before_boot_ms = leave_before(s),
+                                                .rate_key = *expected_account(s) ? expected_account(s) : sections[s->kind]},
+                       asserted, s);
+}
+
+/* Overwrites what JSON kept of a secret; jansson has no call for it. */
+static void wipe_text(const json_t *facts, const char *key)
+{
+    const json_t *value = json_object_get(facts, key);
+    if (json_is_string(value))
+        secret_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+}
+
+static void assumed(void *arg, const struct aws_outcome *outcome)
+{
+    struct session *s = arg;
+    s->call = NULL;
+    if (outcome->err) {
+        fail_call(s, outcome->err, "AssumeRole");
+        return;
+    }
+    const json_t *facts = outcome->facts;
+    struct aws_identity *i = aws_identity_new(json_str_at(facts, "access_key_id"), json_str_at(facts, "secret_access_key"),
+                                              json_str_at(facts, "session_token"));
+    i->expires_unix_ms = (uint64_t)json_int_at(facts, "expires_ms");
+    wipe_text(facts, "secret_access_key");
+    wipe_text(facts, "session_token");
+    begin_assert(s, i);
+}
+
+struct role_input {
+    const char *arn, *external_id, *name;
+    struct aws_identity *as;
+    const char *rate_key;
+    char *policy;
+};
+
+static void begin_assume(struct session *s, const struct role_input *in)
+{
+    json_auto_t *args = json_make("{s:s, s:s, s:i}", "RoleArn", in->arn, "RoleSessionName", in->name, "DurationSeconds",
+                                  ROLE_SESSION_S);
+    if (in->external_id && *in->external_id)
+        json_put_str(args, "ExternalId", in->external_id);
+    if (in->policy)
+        json_put_str(args, "Policy", in->policy);
+    struct aws_grant grant = {.ops = OPS(&sts_assume_role), .account_id = in->as->account_id};
+    s->state = SESSION_ASSUMES;
+    s->call = aws_call(s->tools.aws,
+                       &(struct aws_call_input){.op = &sts_assume_role,
+                                                .args = args,
+                                                .grant = &grant,
+                                                .identity = in->as,
+                                                .region = "us-east-1",
+                                                .leave_before_boot_ms = leave_before(s),
+                                                .rate_key = in->rate_key},
+                       assumed, s);
+}
+
+static void operator_ready(void *arg, struct aws_identity *identity, const struct err *err)
+{
+    struct session *s = arg;
+    s->state = SESSION_CLOSED;
+    if (err) {
+        fail(s, err);
+        return;
+    }
+    char arn[300];
+    const char *given = json_str_at(s->import, "access.role_arn");
+    (void)snprintf(arn, sizeof arn, "arn:%s:iam::%s:role/%s", json_str_or(s->import, "vars.partition", "aws"),
+                   expected_account(s), json_str_at(s->import, "vars.bootstrap_role"));
+    AUTO_FREE char *policy = session_policy(s->import);
+    begin_assume(s, &(struct role_input){.arn = *given ? given : arn,
+                                         .external_id = json_str_at(s->import, "vars.external_id_bootstrap"),
+                                         .name = json_str_at(s->import, "id"),
+                                         .as = identity,
+                                         .rate_key = identity->account_id,
+                                         .policy = policy});
+}
+
+static struct aws_identity *open_sealed(struct session *s, struct err *err)
+{
+    if (!s->credential) {
+        (void)err_set(err, ERR_AWS_CREDENTIALS, "no credential has been handed over yet");
+        return NULL;
+    }
+    json_auto_t *sealed = json_read(s->credential, strlen(s->credential), 8, err);
+    AUTO_SECRET struct secret *plain = NULL;
+    if (!sealed || seal_open(s->tools.keys_dir, json_str_or(s->import, "vars.partition", "aws"), expected_account(s), sealed,
+                             &plain, err)) {
+        (void)err_set(err, ERR_AWS_CREDENTIALS, "the sealed credential cannot be opened by this worker");
+        return NULL;
+    }
+    json_auto_t *json = json_read((const char *)secret_bytes(plain), secret_len(plain), 4, err);
+    const char *token = json_str_at(json, "session_token");
+    struct aws_identity *i = NULL;
+    if (*json_str_at(json, "access_key_id") && *json_str_at(json, "secret_access_key"))
+        i = aws_identity_new(json_str_at(json, "access_key_id"), json_str_at(json, "secret_access_key"), *token ? token : NULL);
+    else
+        (void)err_set(err, ERR_AWS_CREDENTIALS, "the sealed credential is not an access key");
+    wipe_text(json, "secret_access_key");
+    wipe_text(json, "session_token");
+    return i;
+}
+
+static void open_customer(struct session *s)
+{
+    if (str_eq(json_str_at(s->import, "access.method"), "role")) {
+        s->state = SESSION_WAITS_OPERATOR;
+        session_use(s->operator_session, operator_ready, s);
+        return;
+    }
+    struct err err = {0};
+    struct aws_identity *i = open_sealed(s, &err);
+    if (i)
+        begin_assert(s, i);
+    else
+        fail(s, &err);
+}
+
+static int read_own(struct session *s, struct aws_identity **ret, struct aws_profile_role *ret_role, struct err *err)
+{
+    if (s->tools.is_simulated)
+        return aws_credentials_file(s->tools.sim_credentials, sections[s->kind], ret, err);
+    return aws_credentials_default(profiles[s->kind], ret, ret_role, err);
+}
+
+static void open_own(struct session *s)
+{
+    struct err err = {0};
+    struct aws_identity *i = NULL;
+    struct aws_profile_role role = {0};
+    if (read_own(s, &i, &role, &err)) {
+        fail(s, &err);
+        return;
+    }
+    i->is_simulated = s->tools.is_simulated;
+    if (!role.role_arn[0]) {
+        begin_assert(s, i);
+        return;
+    }
+    begin_assume(s, &(struct role_input){.arn = role.role_arn,
+                                         .external_id = role.external_id,
+                                         .name = role.session_name[0] ? role.session_name : "orgimport",
+                                         .as = i,
+                                         .rate_key = sections[s->kind]});
+    aws_identity_unref(i);
+}
+
+bool session_is_configured(struct session *s)
+{
+    struct err err = {0};
+    struct aws_identity *i = NULL;
+    struct aws_profile_role role = {0};
+    if (s->state != SESSION_CLOSED)
+        return true;
+    if (read_own(s, &i, &role, &err))
+        return false;
+    aws_identity_unref(i);
+    return true;
+}
+
+void session_put_credential(struct session *s, const char *sealed_json)
+{
+    if (str_eq(s->credential, sealed_json) || (!s->credential && !sealed_json))
+        return;
+    mem_free(s->credential);
+    s->credential = sealed_json ? mem_dup(sealed_json) : NULL;
+    session_drop(s);
+}
+
+void session_drop(struct session *s)
+{
+    stop(s);
+    if (s->users) /* they wait for an answer: begin anew on their behalf */
+        s->kind == AWS_AS_CUSTOMER ? open_customer(s) : open_own(s);
+}
+
+void session_use(struct session *s, session_fn *done, void *arg)
+{
+    struct user *u = MEM_NEW(struct user);
+    *u = (struct user){.done = done, .arg = arg};
+    struct user **at = &s->users;
+    while (*at)
+        at = &(*at)->next;
+    *at = u;
+    uint64_t ends = s->state == SESSION_OPEN ? s->identity->expires_unix_ms : 0;
+    if (ends && env_unix_ms(s->tools.env) + SESSION_RENEW_MS >= ends)
+        stop(s);
+    if (s->state == SESSION_OPEN || s->has_err)
+        answer_later(s);
+    else if (s->state == SESSION_CLOSED)
+        s->kind == AWS_AS_CUSTOMER ? open_customer(s) : open_own(s);
+}
+
+void session_forget(struct session *s, session_fn *done, void *arg)
+{
+    for (struct user **at = &s->users; *at; at = &(*at)->next) {
+        if ((*at)->done != done || (*at)->arg != arg)
+            continue;
+        struct user *gone = *at;
+        *at = gone->next;
+        mem_free(gone);
+        return;
+    }
+}

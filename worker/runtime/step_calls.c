@@ -1,0 +1,300 @@
+/* Calls: looked up in memory, then in the journal, else arranged. Nothing leaves while the function runs. */
+#include "worker/runtime/step_private.h"
+
+#include <stdio.h>
+
+static const struct aws_service runtime_service = {.id = "runtime", .host = "", .sign_name = "runtime"};
+const struct aws_op step_op_identity = {
+    .name = "runtime:identity", .service = &runtime_service, .action = "identity", .permission = "", .family = "runtime"};
+const struct aws_op step_op_mail = {.name = "runtime:mail",
+                                    .service = &runtime_service,
+                                    .action = "mail",
+                                    .permission = "",
+                                    .family = "runtime",
+                                    .mutates = true,
+                                    .settle = SETTLE_RESEND};
+const struct aws_op step_op_events = {
+    .name = "runtime:events", .service = &runtime_service, .action = "events", .permission = "", .family = "runtime"};
+
+static struct step_call *find(const struct step *s, const char *key)
+{
+    for (struct step_call *c = s->calls; c; c = c->next)
+        if (strcmp(c->key, key) == 0)
+            return c;
+    return NULL;
+}
+
+static bool is_declared(const struct step *s, const struct aws_op *op)
+{
+    if (op->service == &runtime_service)
+        return true;
+    for (const struct aws_op *const *o = s->in.def->ops; o && *o; o++)
+        if (*o == op)
+            return true;
+    return false;
+}
+
+static enum step_result fail_internal(struct step *s, enum err_code code, const char *key, const char *what)
+{
+    struct err err = {0};
+    (void)err_set(&err, code, "%s: %s: %s", s->in.def->name, key, what);
+    return step_fail_with(s, &err, false);
+}
+
+static struct step_call *call_new(struct step *s, const char *key, struct ask *ask)
+{
+    struct step_call *c = MEM_NEW(struct step_call);
+    c->step = s;
+    c->key = mem_dup(key);
+    c->op = ask->op;
+    c->args = TAKE(ask->args);
+    c->region = mem_dup(ask->region);
+    c->must_be_fresh = ask->must_be_fresh;
+    /* At the end of the list: calls leave in the order in which the step asks for them. */
+    struct step_call **at = &s->calls;
+    while (*at)
+        at = &(*at)->next;
+    *at = c;
+    return c;
+}
+
+static void begin_intent(struct step *s, struct step_call *c, const char *again)
+{
+    journal_intend(&s->journal, c->key,
+                   &(struct journal_intent){.op = c->op->name,
+                                            .args_digest = c->digest,
+                                            .fence = s->fence,
+                                            .nonce = s->nonce,
+                                            .at_ms = step_clock(s)});
+    json_t *line = json_make("{s:s, s:s, s:s, s:s}", "kind", "intent", "key", c->key, "op", c->op->name, "args", c->digest);
+    if (again)
+        json_put(line, "result", json_make("{s:s}", "before", again));
+    step_line(s, line);
+}
+
+/* A write that this generation has not asked for yet. WAIT with `ret_goes` false: it must not leave now. */
+static enum step_result meet_journal(struct step *s, struct step_call *c, bool *ret_goes)
+{
+    *ret_goes = true;
+    const json_t *entry = journal_write(&s->journal, c->key);
+    if (!entry) {
+        begin_intent(s, c, NULL);
+        return STEP_WAIT;
+    }
+    if (!journal_write_is_open(entry)) {
+        if (!str_eq(json_str_at(entry, "op"), c->op->name) || !str_eq(json_str_at(entry, "args"), c->digest))
+            return fail_internal(s, ERR_DRIFT, c->key, "this write is recorded with other arguments");
+        c->facts = json_incref(json_object_get(entry, "facts"));
+        c->state = STEP_CALL_ANSWERED;
+        return STEP_DONE;
+    }
+    uint64_t wait_ms = 0;
+    enum step_result r = STEP_DONE;
+    switch (step_settle(s, entry, c, &wait_ms)) {
+    case SETTLE_PERSON:
+        r = step_settle_question(s, c->key, c->op->name);
+        break;
+    case SETTLE_LATER:
+        r = step_must_wait(s, WAIT_SLEEP, wait_ms, PARTY_AWS);
+        break;
+    case SETTLE_DRIFT:
+        r = fail_internal(s, ERR_DRIFT, c->key, "an open write was asked again with other arguments");
+        break;
+    case SETTLE_SEND:
+    default:
+        break;
+    }
+    *ret_goes = r == STEP_DONE;
+    if (r == STEP_DONE)
+        begin_intent(s, c, c->op->settle == SETTLE_RESEND ? "sent again" : "believed absent");
+    return r == STEP_DONE ? STEP_WAIT : r;
+}
+
+static enum step_result give(struct step *s, struct step_call *c, const char *codes, const json_t **ret)
+{
+    switch (c->state) {
+    case STEP_CALL_ANSWERED:
+        *ret = c->facts;
+        return STEP_DONE;
+    case STEP_CALL_FAILED:
+        if (codes && c->aws_code[0] && str_in_list(codes, c->aws_code)) {
+            *ret = step_keep(s, json_make("{s:s, s:s}", "error", c->aws_code, "message", c->err.text));
+            return STEP_DONE;
+        }
+        return step_fail_with(s, &c->err, c->op->who == AWS_AS_CUSTOMER);
+    default:
+        return STEP_WAIT;
+    }
+}
+
+static void digest_args(struct ask *ask, char ret[65])
+{
+    if (!ask->args)
+        ask->args = json_object();
+    json_auto_t *both = json_make("{s:O}", "args", ask->args);
+    if (ask->region && *ask->region)
+        json_put_str(both, "region", ask->region);
+    json_digest(both, ret);
+}
+
+enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **ret_call, const json_t **ret)
+{
+    json_auto_t *args = NULL; /* what nobody took */
+    char digest[65];
+    const json_t *dummy = NULL;
+    if (!ret)
+        ret = &dummy;
+    if (ret_call)
+        *ret_call = NULL;
+    digest_args(ask, digest);
+    /* Undo has keys of its own, so that it can read what the run recorded under its keys. */
+    const char *key = s->in.is_undo ? step_text(s, "undo/%s", ask->key) : ask->key;
+    enum step_result r = STEP_WAIT;
+    struct step_call *c = find(s, key);
+    if (!is_declared(s, ask->op)) {
+        r = fail_internal(s, ERR_OP_UNDECLARED, ask->op->name, "not in the step's manifest");
+    } else if (c && (c->op != ask->op || strcmp(c->digest, digest) != 0)) {
+        r = fail_internal(s, ERR_DRIFT, key, "one key was asked with two sets of arguments");
+    } else {
+        bool goes = true;
+        if (!c) {
+            c = call_new(s, key, ask);
+            memcpy(c->digest, digest, sizeof digest);
+            if (c->op->mutates)
+                r = meet_journal(s, c, &goes);
+            if (r == STEP_FAIL || !goes) {
+                step_call_drop(s, c);
+                c = NULL;
+            }
+        }
+        if (c && r != STEP_FAIL)
+            r = give(s, c, ask->codes, ret);
+        if (ret_call)
+            *ret_call = c;
+    }
+    args = TAKE(ask->args);
+    return r;
+}
+
+static void start_save(struct step *s)
+{
+    struct err err = {0};
+    AUTO_FREE char *text = journal_text(&s->journal, &err);
+    if (!text) {
+        (void)step_fail_with(s, &err, false);
+        step_finish(s, STEP_FAIL);
+        return;
+    }
+    for (struct step_call *c = s->calls; c; c = c->next)
+        if (c->state == STEP_CALL_NEW)
+            c->state = STEP_CALL_SAVING;
+    s->is_save_running = true;
+    AUTO_FREE char *lines = mem_dup(s->ledger.data);
+    str_clear(&s->ledger);
+    s->host->save(s->host->self, s, text, lines);
+}
+
+void step_start_calls(struct step *s)
+{
+    for (struct step_call *c = s->calls; c; c = c->next) {
+        if (c->state != STEP_CALL_NEW || c->op->mutates)
+            continue;
+        c->state = STEP_CALL_SENT;
+        s->host->call(s->host->self, c);
+    }
+    if (s->journal.is_dirty && !s->is_save_running)
+        start_save(s);
+}
+
+void step_saved(struct step *s)
+{
+    ASSERT(s->is_save_running);
+    s->is_save_running = false;
+    for (struct step_call *c = s->calls, *next = NULL; c; c = next) {
+        next = c->next;
+        if (c->state != STEP_CALL_SAVING)
+            continue;
+        if (s->is_stopping) { /* known not to have left */
+            journal_forget(&s->journal, c->key);
+            step_call_drop(s, c);
+            continue;
+        }
+        c->state = STEP_CALL_SENT;
+        s->host->call(s->host->self, c);
+    }
+    step_wake(s);
+}
+
+static void note_read(struct step *s, const struct step_call *c)
+{
+    json_t *op = json_object_get(s->reads, c->op->name);
+    if (!op) {
+        op = json_object();
+        json_put(s->reads, c->op->name, op);
+    }
+    char digest[65];
+    if (c->state == STEP_CALL_ANSWERED)
+        json_digest(c->facts, digest);
+    json_put_str(op, c->key, c->state == STEP_CALL_ANSWERED ? digest : c->aws_code);
+}
+
+static void note_answer(struct step *s, const struct step_call *c)
+{
+    json_t *line = json_make("{s:s, s:s, s:s, s:s, s:s}", "kind", "answer", "key", c->key, "op", c->op->name, "args",
+                             c->digest, "request_id", c->request_id);
+    if (c->state == STEP_CALL_ANSWERED)
+        json_put(line, "result", ledger_facts(c->facts));
+    else
+        json_put(line, "result",
+                 json_make("{s:s, s:s, s:s}", "error", err_info(c->err.code)->name, "aws", c->aws_code, "applied",
+                           c->state == STEP_CALL_FAILED ? "no" : "maybe"));
+    step_line(s, line);
+}
+
+void step_answered(struct step_call *c, const struct step_answer *answer)
+{
+    struct step *s = c->step;
+    ASSERT(s->magic == STEP_MAGIC && c->state == STEP_CALL_SENT && !s->is_inside);
+    c->host_data = NULL;
+    (void)snprintf(c->request_id, sizeof c->request_id, "%s", answer->request_id ? answer->request_id : "");
+    (void)snprintf(c->aws_code, sizeof c->aws_code, "%s", answer->aws_code ? answer->aws_code : "");
+    if (!answer->err) {
+        c->state = STEP_CALL_ANSWERED;
+        c->facts = answer->facts ? json_incref((json_t *)(uintptr_t)answer->facts) : json_null();
+    } else {
+        c->err = *answer->err;
+        c->state = STEP_CALL_FAILED;
+    }
+    if (!c->op->mutates) {
+        note_read(s, c);
+    } else if (!answer->err) {
+        journal_answer(&s->journal, c->key, c->facts, NULL);
+        note_answer(s, c);
+    } else if (c->err.applied == APPLIED_NO) {
+        /* Refused for good: a later try asks afresh, so this is remembered for this generation only. */
+        journal_forget(&s->journal, c->key);
+        note_answer(s, c);
+    } else {
+        c->state = STEP_CALL_MAYBE;
+        c->look_at_ms = step_clock(s) + s->host->rules->settle_own_ms;
+        note_answer(s, c);
+    }
+    step_wake(s);
+}
+
+enum step_result step_call(struct step *s, const char *key, const struct aws_op *op, json_t *args, const json_t **ret)
+{
+    return step_ask(s, &(struct ask){.key = key, .op = op, .args = args}, NULL, ret);
+}
+
+enum step_result step_try(struct step *s, const char *key, const struct aws_op *op, json_t *args, const char *codes,
+                          const json_t **ret)
+{
+    return step_ask(s, &(struct ask){.key = key, .op = op, .args = args, .codes = codes}, NULL, ret);
+}
+
+enum step_result step_call_in(struct step *s, const char *key, const struct aws_op *op, json_t *args, const char *region,
+                              const char *codes, const json_t **ret)
+{
+    return step_ask(s, &(struct ask){.key = key, .op = op, .args = args, .region = region, .codes = codes}, NULL, ret);
+}

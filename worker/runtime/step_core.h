@@ -1,0 +1,146 @@
+/* Step core: plays a step's function again and again until it ends, with everything that has an effect behind a host.
+ *
+ * Callbacks only record (step_answered, step_saved, step_timer_fired) and ask the host to enter the step; step_enter() is
+ * the one place that runs the function and decides. No loop, no Redis and no network here: the engine and the scenario
+ * runner are two hosts of the same core.
+ *
+ *                  step_new                     step_answered / step_saved / step_timer_fired
+ *                     |                                        |
+ *                     v                                        v
+ *      host.ready -> step_enter -> function -> WAIT -> start reads, save journal, start saved writes
+ *                                           -> DONE / FAIL / person, sleep, hold -> host.ended (once, last)
+ *
+ * Invariants: a mutating call leaves only after its intent was saved (P2); a step never ends while a write that was sent
+ * has no answer, unless it is dropped; nothing is called on the host after `ended`. */
+#pragma once
+
+#include "common/queue/record.h"
+#include "worker/runtime/ledger.h"
+#include "worker/step.h"
+
+#define STEP_MAYBES_MAX 5    /* lost answers settled in place before the try ends */
+#define STEP_LOOKS_MAX 20    /* polls in place before the step gives its place back */
+#define STEP_LOOK_MS_MAX 2000 /* polls at longer intervals give it back at once */
+
+/* The same letters as enum queue_outcome (common/queue/queue.h). */
+enum step_outcome {
+    STEP_ENDED_DONE = 'D',
+    STEP_ENDED_RETRY = 'R',
+    STEP_ENDED_FAIL = 'F',
+    STEP_ENDED_WAIT = 'W',
+    STEP_ENDED_SLEEP = 'P',
+    STEP_ENDED_HOLD = 'H',
+    STEP_ENDED_INTERRUPT = 'I'
+};
+
+struct step_rules {
+    bool is_simulated;
+    uint64_t settle_ms;      /* another holder's intent is believed absent only when older than this */
+    uint64_t settle_slow_ms; /* the same for signatures that live longer */
+    uint64_t settle_own_ms;  /* wait after our own lost answer: its connection is closed by then */
+    uint64_t backoff_base_ms, backoff_cap_ms;
+    uint64_t poll_ms;        /* first interval of human steps */
+    uint32_t wait_scale_ppm; /* waits that steps ask for, times this per million (simulated fleets are in a hurry) */
+};
+void step_rules_live(struct step_rules *ret, uint64_t poll_ms);
+void step_rules_simulated(struct step_rules *ret, uint64_t settle_ms, uint64_t poll_ms);
+
+enum step_call_state {
+    STEP_CALL_NEW,      /* asked for, not started */
+    STEP_CALL_SAVING,   /* its intent is on the way to Redis */
+    STEP_CALL_SENT,     /* with the host */
+    STEP_CALL_ANSWERED, /* `facts` */
+    STEP_CALL_FAILED,   /* `err`: proven not applied, or a read */
+    STEP_CALL_MAYBE,    /* a write whose answer is lost: looked at again after settle_own_ms */
+    STEP_CALL_PAUSED    /* a poll between two looks */
+};
+
+/* What the runtime itself offers beside AWS; `op` of such calls. */
+extern const struct aws_op step_op_identity; /* facts as step_identity gives them */
+extern const struct aws_op step_op_mail;     /* args {to, subject, text}; facts {"sent":bool,"how"} */
+extern const struct aws_op step_op_events;   /* args {region, fresh_ms}; facts: array of events */
+
+struct step_call {
+    struct step_call *next;
+    struct step *step;
+    char *key;
+    const struct aws_op *op;
+    json_t *args;
+    char *region;
+    char digest[65]; /* of args and region */
+    enum step_call_state state;
+    bool must_be_fresh; /* no answer shared with other steps */
+    json_t *facts;
+    struct err err;
+    char aws_code[64];
+    char request_id[72];
+    uint64_t look_at_ms; /* PAUSED: when to look again */
+    void *host_data;     /* the host's, while SENT */
+};
+
+struct step_answer { /* borrowed during step_answered */
+    const json_t *facts; /* when err is NULL */
+    const struct err *err;
+    const char *aws_code, *request_id;
+};
+
+struct step_end { /* borrowed during host.ended */
+    enum step_outcome outcome;
+    uint64_t delay_ms;
+    enum blocking_party party;
+    const char *journal, *result, *task, *error, *ledger; /* as in struct queue_item */
+    const struct err *err;  /* FAIL and RETRY */
+    bool drops_session;     /* fresh credentials before the next try */
+    bool lost_credentials;  /* the customer's credentials do not work any more */
+};
+
+struct step_host {
+    void *self;
+    const struct step_rules *rules;
+    uint64_t (*now_ms)(void *self); /* Redis's clock as well as it is known */
+    void (*random)(void *self, void *bytes, size_t len);
+    bool (*has_identity)(void *self, enum aws_identity_kind who);
+    void (*call)(void *self, struct step_call *call);   /* answer later through step_answered */
+    void (*cancel)(void *self, struct step_call *call); /* no answer afterwards */
+    /* One at a time per step; step_saved() later. Texts are borrowed during the call. */
+    void (*save)(void *self, struct step *s, const char *journal, const char *ledger);
+    void (*timer)(void *self, struct step *s, uint64_t delay_ms); /* one per step; replaces the one before */
+    void (*ready)(void *self, struct step *s);                    /* step_enter(s) later, once */
+    void (*ended)(void *self, struct step *s, const struct step_end *end); /* step_free() it later, not in here */
+};
+
+struct step_input { /* borrowed while the step lives, except the texts */
+    const struct step_def *def;
+    bool is_undo;
+    const json_t *import;
+    const json_t *results; /* by step name, finished ones only */
+    const json_t *signals; /* of this step by key, or NULL */
+    const char *journal;
+    bool has_task;         /* a task of this step is open */
+    uint64_t fence;
+    uint32_t nonce;
+    uint8_t attempts; /* counted at claim, 1 for the first */
+};
+
+/* ERR_CORRUPT or ERR_SCHEMA when the journal cannot be used. Asks the host for its first entry. */
+NODISCARD int step_new(const struct step_host *host, const struct step_input *input, void *host_data, struct step **ret,
+                       struct err *err);
+/* At any time; running calls are cancelled, nothing is written. */
+void step_free(struct step *s);
+void *step_host_data(const struct step *s);
+void step_enter(struct step *s);
+void step_answered(struct step_call *call, const struct step_answer *answer);
+void step_saved(struct step *s);
+void step_timer_fired(struct step *s);
+/* Cancel, pause or drain: no new write starts, reads are dropped, writes that were sent are awaited; ends as INTERRUPT. */
+void step_stop(struct step *s);
+/* Ends now, whatever is in flight: open intents stay in the journal (the drain's patience is over). */
+void step_stop_now(struct step *s);
+/* Not ours any more: calls are cancelled now, nothing is said to the host afterwards. step_free() it later. */
+void step_cut(struct step *s);
+/* For hosts and tests. */
+bool step_has_write_in_flight(const struct step *s);
+bool step_is_poll(const struct step *s);  /* entered again for an open task: may share reads with others */
+const char *step_name(const struct step *s);
+const struct aws_op *const *step_manifest(const struct step *s);
+struct journal *step_journal(struct step *s);

@@ -1,0 +1,77 @@
+/* Inside of struct step: shared by the step_*.c files of this folder and by nobody else. */
+#pragma once
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+#include "worker/runtime/step_core.h"
+
+#include <string.h>
+
+#define STEP_MAGIC 0x57e90001u
+#define LEDGER_BYTES_MAX (4u * 1024u * 1024u)
+
+enum wait_kind { WAIT_NONE, WAIT_SLEEP, WAIT_AWS, WAIT_PERSON, WAIT_HOLD };
+
+struct step {
+    uint32_t magic;
+    const struct step_host *host;
+    void *host_data;
+    struct step_input in;
+    char fence[20], nonce[12];
+    struct journal journal;
+    struct str ledger;      /* lines not handed out yet */
+    struct step_call *calls; /* of this generation */
+    json_t *reads;          /* what was read in this generation, for the ledger: {op: {count, digests}} */
+    uint64_t began_ms;      /* of this generation: an intent is judged against it, because reads may be that old */
+    uint32_t maybes, looks;
+    bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
+    bool was_rejected, was_expired; /* of this generation: every entry comes to the same end */
+
+    /* made anew by each entry */
+    json_t *kept;            /* array: what lives until the function returns */
+    json_t *result, *warnings, *findings;
+    const char *grade;
+    struct err err;
+    bool has_err, err_is_of_call;
+    enum wait_kind wait;
+    uint64_t wait_ms;
+    enum blocking_party party;
+    json_t *task;   /* WAIT_PERSON */
+    json_t *details; /* WAIT_HOLD */
+};
+
+/* step_core.c */
+uint64_t step_clock(const struct step *s);
+void step_line(struct step *s, json_t *line);
+/* Ends the function with a wait; the strongest of several wins, the earliest look of equals. */
+enum step_result step_must_wait(struct step *s, enum wait_kind kind, uint64_t ms, enum blocking_party party);
+enum step_result step_fail_with(struct step *s, const struct err *err, bool is_of_call);
+uint64_t step_scaled(const struct step *s, uint64_t ms);
+void step_wake(struct step *s);
+void step_call_drop(struct step *s, struct step_call *call);
+/* Reads forgotten: what follows is decided on fresh facts. */
+void step_forget_reads(struct step *s);
+
+/* step_calls.c */
+struct ask {
+    const char *key;
+    const struct aws_op *op;
+    json_t *args; /* taken */
+    const char *region, *codes;
+    bool must_be_fresh;
+};
+enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **ret_call, const json_t **ret);
+/* Everything that was asked for and may leave now. */
+void step_start_calls(struct step *s);
+
+/* step_settle.c */
+enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };
+enum settle_verdict step_settle(struct step *s, const json_t *entry, const struct step_call *call, uint64_t *ret_wait_ms);
+/* Before DONE: closes intents whose branch is no longer taken. DONE, or WAIT when one must grow older first. */
+enum step_result step_settle_rest(struct step *s);
+enum step_result step_settle_question(struct step *s, const char *key, const char *op);
+
+/* step_end.c */
+void step_finish(struct step *s, enum step_result r);
+void step_finish_interrupted(struct step *s);
