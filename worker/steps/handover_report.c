@@ -53,7 +53,7 @@ static json_t *list_roles(struct step *s)
     for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
         if (step_result_of(s, roles[i].step))
             json_array_append_new(list, json_make("{s:s,s:o}", "name", step_var(s, roles[i].name_var), "arn",
-                                                  fact(s, roles[i].step, "arn")));
+                                                  fact(s, roles[i].step, "role.arn")));
     }
     return list;
 }
@@ -66,6 +66,15 @@ static json_t *exposure(struct step *s)
                      ? json_integer_value(closed) - json_integer_value(opened)
                      : 0;
     return json_make("{s:o,s:o,s:I}", "opened_ms", opened, "closed_ms", closed, "ms", (json_int_t)(ms > 0 ? ms : 0));
+}
+
+/* What stays behind on purpose, as the steps list it. New reference. */
+static json_t *list_remains(struct step *s)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; step_defs[i]; i++)
+        json_array_extend(all, json_object_get(step_result_of(s, step_defs[i]->name), "remains"));
+    return all;
 }
 
 /* New reference. */
@@ -107,14 +116,17 @@ static enum step_result run(struct step *s)
     const char *verdict = json_str_at(after, "verdict");
     json_t *report = json_make(
         "{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "import", json_str_at(step_import(s), "id"), "account",
-        step_var(s, "account_id"), "verdict", verdict, "organization", fact(s, "org_identify", "id"), "before",
+        step_var(s, "account_id"), "verdict", verdict, "organization", fact(s, "org_identify", "organization_id"), "before",
         fact(s, "fingerprint_before", "root"), "after", fact(s, "fingerprint_after", "root"), "accepted",
         fact(s, "fingerprint_after", "proof.accepted"), "exposure", exposure(s), "roles", list_roles(s), "grades",
         count_grades(s), "steps", list_steps(s), "how_to_leave", how_to_leave(s));
     json_put(report, "cost_report",
              json_make("{s:s,s:s,s:o}", "name", step_var(s, "report"), "bucket", step_var(s, "bucket"), "delivery",
                        fact(s, "cur_report", "delivery")));
-    json_put(report, "access_retired", fact(s, "credential_retire", "proof"));
+    json_put(report, "access_retired", json_make("{s:o,s:o,s:o}", "key", fact(s, "credential_retire", "key"), "proof",
+                                                 fact(s, "credential_retire", "proof"), "closing_writes",
+                                                 fact(s, "credential_retire", "closing")));
+    json_put(report, "remains", list_remains(s));
     step_set_str(s, "summary", headline(s, verdict));
     step_set_str(s, "verdict", verdict);
     step_set(s, "report", report);
