@@ -83,13 +83,25 @@ static enum step_result create_role(struct step *s, const struct wish *w, const 
     return step_call(s, "create", &iam_create_role, args, ret_role);
 }
 
-static enum step_result mend_role(struct step *s, const struct wish *w, const json_t *role, bool *ret_wrote)
+/* Our product already knows the id by which a role of an earlier import lets it in: that id stays. A vendor's id was
+ * given for this import and is not ours to keep. */
+static void adopt_external_id(struct step *s, struct wish *w, const json_t *role)
+{
+    const char *live = policy_external_id(json_at(role, "trust")), *mine = policy_external_id(w->trust);
+    if (!*live || str_eq(live, mine) || !str_eq(mine, step_var(s, "external_id")))
+        return;
+    w->trust = step_keep(s, policy_with_external_id(w->trust, live));
+    step_set_str(s, "external_id_adopted", live);
+}
+
+static enum step_result mend_role(struct step *s, struct wish *w, const json_t *role, bool *ret_wrote)
 {
     if (!ownership_is_ours(s, json_object_get(role, "tags")) || !str_eq(json_str_at(role, "name"), w->name))
         return step_fail(s, ERR_ROLE_NAME_TAKEN, "role %s exists and is not ours", json_str_at(role, "name"));
     if (!str_eq(json_str_at(role, "path"), w->path))
         return step_fail(s, ERR_ROLE_DRIFT, "our role %s has the path %s, not %s; AWS cannot change a path", w->name,
                          json_str_at(role, "path"), w->path);
+    adopt_external_id(s, w, role);
     if (!policy_equal(json_at(role, "trust"), w->trust)) {
         json_t *args = role_args(w);
         json_put(args, "PolicyDocument", same(w->trust));

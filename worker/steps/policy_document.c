@@ -137,6 +137,38 @@ bool policy_asks_external_id(const json_t *trust)
     return true;
 }
 
+static json_t *asked_ids(const json_t *statement)
+{
+    return json_object_get(json_at(statement, "Condition.StringEquals"), "sts:ExternalId");
+}
+
+const char *policy_external_id(const json_t *trust)
+{
+    json_auto_t *list = statements_of(trust);
+    size_t i;
+    const json_t *one;
+    json_array_foreach (list, i, one) {
+        const json_t *ids = asked_ids(one);
+        const char *id = json_string_value(json_is_array(ids) ? json_array_get(ids, 0) : ids);
+        if (id && *id)
+            return id;
+    }
+    return "";
+}
+
+json_t *policy_with_external_id(const json_t *trust, const char *external_id)
+{
+    json_t *copy = json_deep_copy(trust);
+    json_auto_t *list = statements_of(copy);
+    size_t i;
+    json_t *one;
+    json_array_foreach (list, i, one)
+        if (asked_ids(one))
+            json_put_str(json_object_get(json_object_get(one, "Condition"), "StringEquals"), "sts:ExternalId",
+                         external_id);
+    return copy;
+}
+
 static const json_t *by_sid(const json_t *list, const char *sid)
 {
     size_t i;

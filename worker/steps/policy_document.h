@@ -11,6 +11,10 @@ json_t *policy_normal(const json_t *document);
 bool policy_equal(const json_t *a, const json_t *b);
 /* Whether every Allow of sts:AssumeRole to an AWS principal asks for an external id. */
 bool policy_asks_external_id(const json_t *trust);
+/* The first external id that a trust asks for, "" when none. Borrowed from `trust`. */
+const char *policy_external_id(const json_t *trust);
+/* The same trust asking for `external_id` wherever it asks for one. New reference. */
+json_t *policy_with_external_id(const json_t *trust, const char *external_id);
 /* Whether `document` holds each of `statements` (by Sid) with the same meaning. */
 bool policy_holds(const json_t *document, const json_t *statements);
 /* The text of a bucket policy with `statements` put in: ours (by Sid) are replaced, all others stay byte for byte.

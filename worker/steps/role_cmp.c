@@ -6,6 +6,7 @@
  * would prove nothing: a role that nobody sees yet refuses everybody. */
 #include "common/aws/services/sts.h"
 #include "worker/steps/cross_account_role.h"
+#include "worker/steps/policy_document.h"
 
 #define ASSUME_EVERY_MS 2000
 #define ASSUME_DEADLINE_MS 120000
@@ -32,8 +33,9 @@ static enum step_result not_observed(struct step *s, const char *why)
     return STEP_DONE;
 }
 
-static enum step_result probe_trust(struct step *s, const char *arn)
+static enum step_result probe_trust(struct step *s, const json_t *role)
 {
+    const char *arn = json_str_at(role, "arn"), *id = policy_external_id(json_at(role, "trust"));
     const json_t *me = NULL, *first = NULL, *second = NULL, *open = NULL;
     if (!step_has_identity(s, AWS_AS_TRUSTED))
         return not_observed(s, "no identity in the trusted account is configured");
@@ -41,7 +43,6 @@ static enum step_result probe_trust(struct step *s, const char *arn)
     if (!str_eq(json_str_at(me, "account"), step_var(s, "roles.cmp.trusted_account")))
         return not_observed(s, "our identity is in another account than the role trusts");
 
-    const char *id = step_var(s, "external_id");
     TRY(step_poll(s, "assume", &sts_assume_role_probe, assume_args(s, arn, id), is_let_in, NULL, ASSUME_EVERY_MS,
                   ASSUME_DEADLINE_MS, ERR_ROLE_NOT_ASSUMABLE, &first));
     TRY(step_call(s, "assume/again", &sts_assume_role_probe, assume_args(s, arn, id), &second));
@@ -58,7 +59,7 @@ static enum step_result run(struct step *s)
 {
     const json_t *role = NULL;
     TRY(cross_account_role_make(s, "cmp", &role));
-    TRY(probe_trust(s, json_str_at(role, "arn")));
+    TRY(probe_trust(s, role));
     step_grade(s, "probed");
     return STEP_DONE;
 }

@@ -61,9 +61,7 @@ static enum step_result hold_inheritance(struct step *s, const struct view *v)
                      json_array_size(heirs));
 }
 
-/* ---- By API
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- By API ---- */
 
 static enum step_result put(struct step *s, const struct view *v, const json_t *entry)
 {
@@ -123,9 +121,7 @@ static enum step_result run_by_api(struct step *s, const json_t *entry)
     return finish(s, &v);
 }
 
-/* ---- By hand
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- By hand ---- */
 
 static bool is_country_set(const json_t *account, const char *country)
 {
@@ -179,9 +175,7 @@ static enum step_result run(struct step *s)
     return json_is_object(entry) ? run_by_api(s, entry) : run_by_hand(s);
 }
 
-/* ---- Undo
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Undo ---- */
 
 static enum step_result undo(struct step *s)
 {
