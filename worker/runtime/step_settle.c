@@ -54,15 +54,26 @@ enum step_result step_settle_question(struct step *s, const char *key, const cha
                      "%s was sent and nobody knows whether AWS did it; look, then accept to send it again", op);
 }
 
+/* Of an operation that this version does not know any more, the worst is assumed. */
+static const struct aws_op *op_of(const struct step *s, const json_t *entry)
+{
+    static const struct aws_op unknown = {.name = "unknown", .mutates = true, .settle = SETTLE_LOOK, .is_slow_signature = true};
+    const char *name = json_str_at(entry, "op");
+    for (const struct aws_op *const *op = s->in.def->ops; op && *op; op++)
+        if (str_eq((*op)->name, name))
+            return *op;
+    return str_eq(name, step_op_mail.name) ? &step_op_mail : &unknown;
+}
+
 static enum step_result settle_one(struct step *s, const char *key, json_t *entry)
 {
-    const struct aws_op *op = aws_op_by_name(json_str_at(entry, "op"));
-    if (op && op->settle == SETTLE_ASK) {
+    const struct aws_op *op = op_of(s, entry);
+    if (op->settle == SETTLE_ASK) {
         enum step_result r = step_settle_question(s, key, op->name);
         if (r != STEP_DONE)
             return r;
     }
-    uint64_t young_ms = op ? still_young_ms(s, entry, op) : 0;
+    uint64_t young_ms = still_young_ms(s, entry, op);
     if (young_ms)
         return step_must_wait(s, WAIT_SLEEP, wait_until_old(s, young_ms), PARTY_AWS);
     journal_answer(&s->journal, key, NULL, "seen");
