@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define BODY_MAX (16u << 20)
-#define SLOW_PIECE 16u
+#define SLOW_PIECE 16u /* bytes at a time, or a fortieth of the answer if that is more: slow, yet below any timeout */
 #define SLOW_EVERY_MS 15u
 
 enum state { READING, WAITING, READY, ANSWERED };
@@ -177,7 +177,8 @@ static ssize_t drip(void *arg, uint64_t position, char *buffer, size_t room)
     }
     x->rested = false;
     size_t left = x->rq.reply_bytes - (size_t)position;
-    size_t bytes = left < SLOW_PIECE ? left : SLOW_PIECE;
+    size_t piece = x->rq.reply_bytes / 40 > SLOW_PIECE ? x->rq.reply_bytes / 40 : SLOW_PIECE;
+    size_t bytes = left < piece ? left : piece;
     bytes = bytes < room ? bytes : room;
     memcpy(buffer, x->rq.reply + position, bytes);
     return (ssize_t)bytes;

@@ -1,5 +1,6 @@
 /* CloudTrail's event store: each write leaves an event with the caller's identity; it becomes visible late, as in AWS. */
 #include "sim_core.h"
+#include "svc.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -117,7 +118,8 @@ void sim_trail_request(struct sim_request *rq)
         abort();
     if (rq->error_code[0])
         json_object_set_new(event, "errorCode", json_string(rq->error_code));
-    uint64_t delay = sim_trap("trail_delayed") ? DELIVERY_MS + sim_random() % DELIVERY_MS : 0;
+    uint64_t usual = svc_timing(rq->world, "trail_ms", DELIVERY_MS);
+    uint64_t delay = sim_trap("trail_delayed") ? usual + sim_random() % (usual + 1) : 0;
     append(rq->world, event, rq->action, sim_event_source(rq->service), user_name(rq->caller_type, rq->caller_arn),
            rq->access_key_id, delay);
 }

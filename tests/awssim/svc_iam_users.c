@@ -160,7 +160,7 @@ static void create_access_key(struct sim_request *rq)
     sim_key_id("AKIA", rq->caller_account, id);
     sim_secret_key(secret);
     json_t *key = json_pack("{s:s, s:s, s:o, s:I}", "secret", secret, "Status", "Active", "CreateDate", iam_now(), "usable_ms",
-                            (json_int_t)(sim_now_ms() + svc_timing(rq->world, "key_settles_ms", KEY_SETTLES_MS)));
+                            (json_int_t)(sim_now_ms() + svc_timing(rq->world, "key_ms", KEY_SETTLES_MS)));
     json_object_set_new(keys, id, key);
     changed(rq, svc_text(user, "UserName"), before, user);
     json_t *reply = key_reply(user, id, key);
