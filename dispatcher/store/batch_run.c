@@ -34,8 +34,10 @@ struct row {
 
 static void maybe_free(struct batch_runner *r)
 {
-    if (r->is_closed && !r->calls)
-        mem_free(r);
+    if (!r->is_closed || r->calls)
+        return;
+    r->store->busy--;
+    mem_free(r);
 }
 
 static void eval(struct batch_runner *r, const struct store_call *call, store_reply_fn *done, void *arg)
@@ -252,6 +254,7 @@ struct batch_runner *batch_runner_new(struct store *s)
 {
     struct batch_runner *r = MEM_NEW(struct batch_runner);
     r->store = s;
+    s->busy++;
     (void)snprintf(r->me, sizeof r->me, "%016llx", (unsigned long long)env_random_below(s->env, UINT64_MAX));
     r->timer.data = r;
     ASSERT(uv_timer_init(s->loop, &r->timer) == 0);

@@ -33,8 +33,10 @@ struct entry {
 static void settle(struct inbox *in)
 {
     in->calls--;
-    if (in->is_closed && !in->calls)
-        mem_free(in);
+    if (!in->is_closed || in->calls)
+        return;
+    in->store->busy--;
+    mem_free(in);
 }
 
 struct call {
@@ -270,6 +272,7 @@ struct inbox *inbox_new(struct store *s)
 {
     struct inbox *in = MEM_NEW(struct inbox);
     in->store = s;
+    s->busy++;
     queue_key(s->queue, 0, "in", in->key);
     (void)snprintf(in->me, sizeof in->me, "%016llx", (unsigned long long)env_random_below(s->env, UINT64_MAX));
     in->timer.data = in;

@@ -19,10 +19,12 @@ struct store {
     struct redis *redis;
     uv_loop_t *loop;
     const struct env *env;
+    uint32_t shard_count;
     bool is_simulated;
     struct profile *profile; /* the default one; replaced when a newer version appears in Redis */
     const struct playbook *playbooks[STORE_PLAYBOOKS_MAX];
     size_t playbook_count;
+    uint32_t busy; /* chains of calls under way anywhere in the dispatcher: it stops cleanly when there are none */
 };
 
 typedef void store_done_fn(void *arg, const struct err *err);

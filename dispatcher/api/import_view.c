@@ -1,0 +1,198 @@
+#include "dispatcher/api/import_view.h"
+
+#include "common/base/mem.h"
+#include "common/codec/when.h"
+
+#include <stdio.h>
+
+const char *import_step_name(const json_t *doc, size_t index)
+{
+    const char *name = json_string_value(json_array_get(json_at(doc, "steps"), index));
+    return name ? name : "";
+}
+
+int import_step_index(const json_t *doc, const char *name)
+{
+    const json_t *steps = json_at(doc, "steps");
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        if (str_eq(import_step_name(doc, i), name))
+            return (int)i;
+    return -1;
+}
+
+static json_t *time_or_null(int64_t ms)
+{
+    char text[32];
+    if (ms <= 0)
+        return json_null();
+    when_rfc3339((uint64_t)ms, text);
+    return json_string(text);
+}
+
+json_t *import_task_view(const json_t *doc, const char *import_id, const char *step_name, const json_t *task, int64_t opened_ms)
+{
+    if (!json_is_object(task))
+        return NULL;
+    json_t *out = json_deep_copy(task);
+    json_put_str(out, "object", "task");
+    json_put(out, "id", json_sprintf("tsk_%s.%s", import_id + 4, step_name));
+    json_put_str(out, "import_id", import_id);
+    json_put_str(out, "external_ref", json_str_at(doc, "external_ref"));
+    json_put_str(out, "step", step_name);
+    json_put_str(out, "state", "open");
+    json_put(out, "opened_at", time_or_null(opened_ms));
+    json_put(out, "due_at", time_or_null(json_int_at(task, "due_ms")));
+    return out;
+}
+
+static const json_t *playbook_step_of(const struct api *api, const json_t *doc, const char *name)
+{
+    for (size_t i = 0; i < api->store->playbook_count; i++) {
+        const struct playbook *p = api->store->playbooks[i];
+        if (playbook_is(p, json_str_at(doc, "playbook")) && playbook_step(p, name) >= 0)
+            return p->steps[playbook_step(p, name)];
+    }
+    return NULL;
+}
+
+static bool is_state(const json_t *step, const char *states)
+{
+    return str_in_list(states, json_str_at(step, "state"));
+}
+
+/* The step that people should look at first: what failed, what is held, what waits for the blocking party. */
+static const json_t *blocking_step(const json_t *value)
+{
+    const char *state = json_str_at(value, "state"), *party = json_str_at(value, "party");
+    const json_t *steps = json_at(value, "steps"), *any = NULL;
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        if (str_eq(state, "failed") && is_state(step, "FAILED,DEAD"))
+            return step;
+        if (str_eq(state, "held") && json_bool_at(step, "is_held"))
+            return step;
+        if (is_state(step, "WAITING") && str_eq(json_str_at(step, "party"), party) && *party)
+            return step;
+        if (!any && is_state(step, "WAITING,FAILED,DEAD"))
+            any = step;
+    }
+    return str_in_list("waiting,held,failed", state) ? any : NULL;
+}
+
+static json_t *blocking_of(const struct api *api, const json_t *value)
+{
+    const json_t *step = blocking_step(value);
+    if (!step)
+        return json_null();
+    const char *name = json_str_at(step, "name");
+    const char *title = json_str_or(step, "task.title", json_str_at(playbook_step_of(api, json_at(value, "doc"), name), "title"));
+    const char *party = json_str_or(step, "task.party", json_str_at(step, "party"));
+    if (is_state(step, "FAILED,DEAD"))
+        party = json_str_or(step, "error.owner", "operator");
+    if (json_bool_at(step, "is_held"))
+        party = "operator";
+    json_t *out = json_make("{s:s, s:s, s:s}", "party", *party ? party : json_str_at(value, "party"), "step", name, "title", title);
+    json_put(out, "since", time_or_null(json_int_at(value, "since_ms")));
+    return out;
+}
+
+static json_t *step_view(const struct api *api, const json_t *value, const json_t *step)
+{
+    const char *name = json_str_at(step, "name"), *id = json_str_at(value, "id");
+    const json_t *told = playbook_step_of(api, json_at(value, "doc"), name), *task = json_at(step, "task");
+    json_t *out = json_make("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "name", name, "item", json_str_at(told, "item"), "title",
+                            json_str_at(told, "title"), "kind", json_str_at(told, "kind"), "state", json_str_at(step, "state"), "attempts",
+                            (json_int_t)json_int_at(step, "attempts"), "crashes", (json_int_t)json_int_at(step, "crashes"), "party",
+                            json_str_or(step, "task.party", json_str_at(step, "party")));
+    json_put(out, "since", time_or_null(json_int_at(step, "since_ms")));
+    json_put(out, "due_at", time_or_null(json_has(task, "due_ms") ? json_int_at(task, "due_ms") : json_int_at(step, "due_ms")));
+    json_put_bool(out, "is_held", json_bool_at(step, "is_held"));
+    json_put_str(out, "grade", *json_str_at(step, "result.grade") ? json_str_at(step, "result.grade") : NULL);
+    json_put(out, "result", json_is_object(json_at(step, "result")) ? json_deep_copy(json_at(step, "result")) : json_null());
+    json_put(out, "error", json_is_object(json_at(step, "error")) ? json_deep_copy(json_at(step, "error")) : json_null());
+    json_put(out, "task_id", json_is_object(task) ? json_sprintf("tsk_%s.%s", id + 4, name) : json_null());
+    return out;
+}
+
+static json_t *progress_of(const json_t *value)
+{
+    const json_t *steps = json_at(value, "steps");
+    json_int_t done = 0, total = 0;
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        total += !is_state(step, "SKIPPED");
+        done += is_state(step, "DONE");
+    }
+    return json_make("{s:I, s:I}", "done", done, "total", total);
+}
+
+static const json_t *step_by_name(const json_t *value, const char *name)
+{
+    const json_t *steps = json_at(value, "steps");
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        if (str_eq(json_str_at(json_array_get(steps, i), "name"), name))
+            return json_array_get(steps, i);
+    return NULL;
+}
+
+/* Root without a second factor: from the handover in classic mode until ours is on. In overlap mode it never opens. */
+static json_t *exposure_of(const json_t *value)
+{
+    int64_t opened = json_int_at(step_by_name(value, "root_mfa_handover"), "result.exposure_opened_ms");
+    int64_t closed = json_int_at(step_by_name(value, "root_mfa"), "result.exposure_closed_ms");
+    json_t *out = json_object();
+    json_put_bool(out, "open", opened > 0 && closed <= 0);
+    json_put(out, "opened_at", time_or_null(opened));
+    json_put(out, "closed_at", time_or_null(closed));
+    return out;
+}
+
+static void put_outcome(const json_t *value, json_t *out)
+{
+    const json_t *steps = json_at(value, "steps"), *error = NULL;
+    json_t *warnings = json_array();
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i), *list = json_at(step, "result.warnings");
+        if (!error && json_is_object(json_at(step, "error")) && is_state(step, "FAILED,DEAD,WAITING,DELAYED"))
+            error = step;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            (void)json_array_append_new(warnings, json_make("{s:s, s:O}", "step", json_str_at(step, "name"), "text", json_array_get(list, k)));
+    }
+    json_t *shown = error ? json_deep_copy(json_at(error, "error")) : json_null();
+    if (error)
+        json_put_str(shown, "step", json_str_at(error, "name"));
+    json_put(out, "error", shown);
+    json_put(out, "warnings", warnings);
+    const char *verdict = json_str_at(step_by_name(value, "fingerprint_after"), "result.verdict");
+    json_put_str(out, "verdict", *verdict ? verdict : NULL);
+    json_put(out, "exposure", exposure_of(value));
+}
+
+json_t *import_view(const struct api *api, const json_t *value, bool with_steps)
+{
+    const json_t *doc = json_at(value, "doc"), *steps = json_at(value, "steps");
+    json_t *out = json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", json_str_at(value, "id"), "external_ref",
+                            json_str_at(doc, "external_ref"), "livemode", (int)json_bool_at(doc, "livemode"), "state",
+                            json_str_at(value, "state"), "playbook", json_str_at(doc, "playbook"));
+    static const char *const copied[] = {"customer", "organization", "labels", "contacts", "profile", "mfa_mode"};
+    for (size_t i = 0; i < ARRAY_LEN(copied); i++)
+        if (json_has(doc, copied[i]))
+            json_put(out, copied[i], json_deep_copy(json_at(doc, copied[i])));
+    json_put_str(out, "access_method", json_str_at(doc, "access.method"));
+    json_put(out, "names", json_make("{s:s, s:s, s:s, s:s}", "id", json_str_at(doc, "vars.id"), "root_email", json_str_at(doc, "vars.root_email"),
+                                     "bucket", json_str_at(doc, "vars.bucket"), "report", json_str_at(doc, "vars.report")));
+    json_put(out, "blocking", blocking_of(api, value));
+    int64_t created = json_int_at(value, "created_ms");
+    json_put(out, "created_at", time_or_null(created ? created : json_int_at(doc, "created_ms")));
+    json_put(out, "since", time_or_null(json_int_at(value, "since_ms")));
+    json_put(out, "progress", progress_of(value));
+    json_put_int(out, "version", json_int_at(value, "version"));
+    put_outcome(value, out);
+    if (!with_steps)
+        return out;
+    json_t *list = json_array();
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        (void)json_array_append_new(list, step_view(api, value, json_array_get(steps, i)));
+    json_put(out, "steps", list);
+    return out;
+}
