@@ -222,11 +222,11 @@ struct many {
     queue_many_fn *done;
     void *arg;
     struct err err;
-    redisReply *copies[QUEUE_MANY_MAX];
+    redisReply **copies;
     struct many_slot {
         struct many *many;
         size_t i;
-    } slots[QUEUE_MANY_MAX];
+    } *slots;
 };
 
 /* Replies are borrowed until a callback returns, so what must wait for its siblings is copied. */
@@ -268,6 +268,8 @@ static void on_one_of_many(void *arg, const struct err *err, const redisReply *r
     m->done(m->arg, m->err.code ? &m->err : NULL, (const redisReply *const *)m->copies, m->count);
     for (size_t i = 0; i < m->count; i++)
         free_reply(m->copies[i]);
+    mem_free(m->copies);
+    mem_free(m->slots);
     mem_free(m);
 }
 
@@ -276,6 +278,8 @@ void queue_call_many(struct queue *q, struct queue_args *args, size_t count, que
     ASSERT(count && count <= QUEUE_MANY_MAX);
     struct many *m = MEM_NEW(struct many);
     m->count = m->left = count;
+    m->copies = mem_alloc(count * sizeof *m->copies);
+    m->slots = mem_alloc(count * sizeof *m->slots);
     m->done = done;
     m->arg = arg;
     for (size_t i = 0; i < count; i++) {

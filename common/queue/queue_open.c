@@ -55,7 +55,7 @@ uint32_t queue_shard_of_import(const char *import_id)
 bool queue_id_is_valid(const struct queue *q, const char *import_id)
 {
     size_t len = import_id ? strlen(import_id) : 0;
-    if (len < 8 || len > QUEUE_ID_MAX || !str_starts(import_id, "imp_"))
+    if (len < 7 || len > QUEUE_ID_MAX || !str_starts(import_id, "imp_"))
         return false;
     if (strspn(import_id, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
         return false;

@@ -44,7 +44,7 @@ struct queue_args queue_plain(const struct queue *q, const char *command, uint32
 typedef void queue_reply_fn(void *arg, const struct err *err, const redisReply *reply);
 void queue_call(struct queue *q, struct queue_args *args, queue_reply_fn *done, void *arg);
 /* Several at once; `replies` in the order of `args`. The first error ends all. */
-#define QUEUE_MANY_MAX 24
+#define QUEUE_MANY_MAX 100000
 typedef void queue_many_fn(void *arg, const struct err *err, const redisReply *const *replies, size_t count);
 void queue_call_many(struct queue *q, struct queue_args *args, size_t count, queue_many_fn *done, void *arg);
 /* Runs `done(arg, err, NULL)` from the loop. */

@@ -211,9 +211,8 @@ static void break_hold(struct change *c)
     end_hold(c->r);
 }
 
-static enum import_state derive_state(const struct change *c, enum blocking_party *ret_party)
+enum import_state record_derive(const struct record *r, const struct dag *dag, enum blocking_party *ret_party)
 {
-    const struct record *r = c->r;
     bool is_held = false, works = false, waits = false;
     enum blocking_party waiting = PARTY_NONE, failed = PARTY_NONE;
     for (size_t i = 0; i < r->step_count; i++) {
@@ -224,7 +223,7 @@ static enum import_state derive_state(const struct change *c, enum blocking_part
             waits |= s->party != PARTY_NONE || s->state == STATE_WAITING;
             waiting = waiting ? waiting : s->party;
         } else if (s->state == STATE_FAILED || s->state == STATE_DEAD) {
-            if (c->dag->steps[i].on_fail != DAG_CONTINUE)
+            if (dag->steps[i].on_fail != DAG_CONTINUE)
                 failed = failed ? failed : s->party;
         }
     }
@@ -257,7 +256,7 @@ static void settle(struct change *c, enum transition_place was)
     r->remaining = 0;
     for (size_t i = 0; i < r->step_count; i++)
         r->remaining = (uint8_t)(r->remaining + record_step_counts(&r->steps[i], &c->dag->steps[i]));
-    enum import_state state = derive_state(c, &party);
+    enum import_state state = record_derive(r, c->dag, &party);
     if (r->state != state || r->party != party)
         r->since_ms = c->now_ms;
     r->state = (uint8_t)state;

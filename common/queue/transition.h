@@ -75,6 +75,8 @@ struct transition_effects {
 int transition(struct record *r, const struct dag *dag, const struct transition_event *ev,
                struct transition_effects *ret);
 enum transition_place record_place(const struct record *r, uint64_t *ret_due_ms);
+/* State and blocking party of the import, from its steps. */
+enum import_state record_derive(const struct record *r, const struct dag *dag, enum blocking_party *ret_party);
 /* Whether the step still counts in `remaining`. */
 bool record_step_counts(const struct record_step *s, const struct dag_step *d);
 bool step_state_is_live(enum step_state s); /* READY, BLOCKED, ACTIVE, DELAYED, WAITING */
