@@ -1,6 +1,6 @@
-/* What people and foreign programs do to a world, by name. Each act changes the state as the console would and leaves the CloudTrail
- * event that real AWS leaves, by root or by the user who did it. Acts may be repeated: a person who is told twice to do a thing
- * finds it done. To add one: a function and a line in `acts`, and a row in README.md. */
+/* What people and foreign programs do to a world, by name. Each act changes the state as the console would and leaves
+ * the CloudTrail event that real AWS leaves, by root or by the user who did it. Acts may be repeated: a person who is
+ * told twice to do a thing finds it done. To add one: a function and a line in `acts`, and a row in README.md. */
 #include "acts.h"
 
 #include <stdio.h>
@@ -36,29 +36,38 @@ static json_t *now_text(void)
     return json_string(text);
 }
 
-/* ---- The customer ------------------------------------------------------------------------------------------------------ */
+/* ---- The customer
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const char *customer_bootstrap_role(struct sim_world *w, const json_t *args)
 {
     const char *role = act_arg(args, "role", "OrgImportBootstrap"), *external_id = act_arg(args, "external_id", "");
     const char *trusted = act_arg(args, "operator_account_id", "999900000001");
     json_t *roles = act_map(w, "iam", "roles"), *old = json_object_get(roles, role);
-    json_t *trust = svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::%s:root\"},"
-                              "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"%s\"}}}]}", trusted, external_id);
+    json_t *trust =
+        svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:"
+                  "iam::%s:root\"},"
+                  "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"%s\"}}}]}",
+                  trusted, external_id);
     if (old != NULL) {
         json_object_set_new(old, "AssumeRolePolicyDocument", trust);
-        act_user_event(w, "jane.doe", "UpdateAssumeRolePolicy", "iam.amazonaws.com", json_pack("{s:s}", "roleName", role));
+        act_user_event(w, "jane.doe", "UpdateAssumeRolePolicy", "iam.amazonaws.com",
+                       json_pack("{s:s}", "roleName", role));
         return NULL;
     }
-    json_t *made = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:[], s:[s], s:{}}", "Path", "/", "RoleName", role, "RoleId",
-                             json_string("AROABOOTSTRAPROLE2345"), "Arn",
-                             svc_textf("arn:aws:iam::%s:role/%s", w->account, role), "CreateDate", now_text(), "AssumeRolePolicyDocument",
-                             trust, "MaxSessionDuration", 3600, "Tags", "attached", "arn:aws:iam::aws:policy/AdministratorAccess", "inline");
-    json_object_set_new(made, "usable_ms", json_integer((json_int_t)(sim_now_ms() + svc_timing(w, "role_settles_ms", 200))));
+    json_t *made =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:[], s:[s], s:{}}", "Path", "/", "RoleName", role, "RoleId",
+                  json_string("AROABOOTSTRAPROLE2345"), "Arn", svc_textf("arn:aws:iam::%s:role/%s", w->account, role),
+                  "CreateDate", now_text(), "AssumeRolePolicyDocument", trust, "MaxSessionDuration", 3600, "Tags",
+                  "attached", "arn:aws:iam::aws:policy/AdministratorAccess", "inline");
+    json_object_set_new(made, "usable_ms",
+                        json_integer((json_int_t)(sim_now_ms() + svc_timing(w, "role_settles_ms", 200))));
     json_object_set_new(roles, role, made);
-    act_user_event(w, "jane.doe", "CreateRole", "iam.amazonaws.com", json_pack("{s:s, s:O}", "roleName", role, "assumeRolePolicyDocument", trust));
-    act_user_event(w, "jane.doe", "AttachRolePolicy", "iam.amazonaws.com",
-                   json_pack("{s:s, s:s}", "roleName", role, "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"));
+    act_user_event(w, "jane.doe", "CreateRole", "iam.amazonaws.com",
+                   json_pack("{s:s, s:O}", "roleName", role, "assumeRolePolicyDocument", trust));
+    act_user_event(
+        w, "jane.doe", "AttachRolePolicy", "iam.amazonaws.com",
+        json_pack("{s:s, s:s}", "roleName", role, "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"));
     return NULL;
 }
 
@@ -114,7 +123,8 @@ static const char *customer_billing_access_on(struct sim_world *w, const json_t 
 {
     (void)args;
     json_object_set_new(sim_section(w, "billing"), "iam_access", json_true());
-    act_root_event(w, "SetIAMAccessPreference", "billingconsole.amazonaws.com", json_pack("{s:b}", "activated", 1), NULL);
+    act_root_event(w, "SetIAMAccessPreference", "billingconsole.amazonaws.com", json_pack("{s:b}", "activated", 1),
+                   NULL);
     return NULL;
 }
 
@@ -141,8 +151,7 @@ static const char *key_status(struct sim_world *w, const char *status)
     const json_t *customer = json_object_get(w->state, "customer");
     const char *name, *key_id = svc_text(customer, "access_key_id");
     json_t *user;
-    json_object_foreach(act_map(w, "iam", "users"), name, user)
-    {
+    json_object_foreach (act_map(w, "iam", "users"), name, user) {
         json_t *key = json_object_get(json_object_get(user, "access_keys"), key_id);
         if (key == NULL)
             continue;
@@ -166,13 +175,34 @@ static const char *customer_key_activate(struct sim_world *w, const json_t *args
     return key_status(w, "Active");
 }
 
+/* Another key for the user that was handed over: what a new hand-over needs. The world's description shows it. */
+static const char *customer_new_key(struct sim_world *w, const json_t *args)
+{
+    const char *name = act_arg(args, "user", "doit-onboarding");
+    json_t *user = json_object_get(act_map(w, "iam", "users"), name), *keys = json_object_get(user, "access_keys");
+    json_t *customer = sim_section(w, "customer");
+    char key_id[21], secret[41];
+    if (user == NULL)
+        return "there is no such user";
+    if (json_object_size(keys) >= 2)
+        json_object_del(keys, svc_text(customer, "access_key_id"));
+    sim_key_id("AKIA", w->account, key_id);
+    sim_secret_key(secret);
+    json_object_set_new(keys, key_id,
+                        json_pack("{s:s, s:s, s:o}", "secret", secret, "Status", "Active", "CreateDate", now_text()));
+    json_object_set_new(customer, "access_key_id", json_string(key_id));
+    json_object_set_new(customer, "secret_access_key", json_string(secret));
+    act_user_event(w, "jane.doe", "CreateAccessKey", "iam.amazonaws.com", json_pack("{s:s}", "userName", name));
+    return NULL;
+}
+
 static const char *customer_delete_root_keys(struct sim_world *w, const json_t *args)
 {
     (void)args;
     const char *key_id;
     json_t *key;
     json_t *keys = json_object_get(sim_section(w, "root"), "access_keys");
-    json_object_foreach(keys, key_id, key)
+    json_object_foreach (keys, key_id, key)
         act_root_event(w, "DeleteAccessKey", "iam.amazonaws.com", json_pack("{s:s}", "accessKeyId", key_id), NULL);
     json_object_clear(keys);
     return NULL;
@@ -184,9 +214,11 @@ static const char *customer_attach_admin(struct sim_world *w, const json_t *args
     json_t *user = json_object_get(act_map(w, "iam", "users"), name);
     if (user == NULL)
         return "there is no such user";
-    json_array_append_new(json_object_get(user, "attached"), json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
-    act_user_event(w, "jane.doe", "AttachUserPolicy", "iam.amazonaws.com",
-                   json_pack("{s:s, s:s}", "userName", name, "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"));
+    json_array_append_new(json_object_get(user, "attached"),
+                          json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
+    act_user_event(
+        w, "jane.doe", "AttachUserPolicy", "iam.amazonaws.com",
+        json_pack("{s:s, s:s}", "userName", name, "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"));
     return NULL;
 }
 
@@ -195,15 +227,16 @@ static const char *customer_close_invitations(struct sim_world *w, const json_t 
     (void)args;
     size_t i;
     json_t *one;
-    json_array_foreach(sim_at(w, "handshakes.organization"), i, one)
-    {
+    json_array_foreach (sim_at(w, "handshakes.organization"), i, one) {
         json_object_set_new(one, "State", json_string("CANCELED"));
-        act_user_event(w, "jane.doe", "CancelHandshake", "organizations.amazonaws.com", json_pack("{s:s}", "handshakeId", svc_text(one, "Id")));
+        act_user_event(w, "jane.doe", "CancelHandshake", "organizations.amazonaws.com",
+                       json_pack("{s:s}", "handshakeId", svc_text(one, "Id")));
     }
     return NULL;
 }
 
-/* ---- The operator ------------------------------------------------------------------------------------------------------ */
+/* ---- The operator
+ * ------------------------------------------------------------------------------------------------------ */
 
 static const char *operator_device(struct sim_world *w, const char *custodian)
 {
@@ -219,8 +252,10 @@ static const char *operator_device(struct sim_world *w, const char *custodian)
             return NULL;
     if (json_array_size(devices) >= 8)
         return "root has eight devices already";
-    json_array_append_new(devices, json_pack("{s:s, s:o, s:b}", "SerialNumber", serial, "EnableDate", now_text(), "virtual", 1));
-    act_root_event(w, "EnableMFADevice", "iam.amazonaws.com", json_pack("{s:s, s:s}", "userName", "AWS ROOT USER", "serialNumber", serial), NULL);
+    json_array_append_new(devices,
+                          json_pack("{s:s, s:o, s:b}", "SerialNumber", serial, "EnableDate", now_text(), "virtual", 1));
+    act_root_event(w, "EnableMFADevice", "iam.amazonaws.com",
+                   json_pack("{s:s, s:s}", "userName", "AWS ROOT USER", "serialNumber", serial), NULL);
     return NULL;
 }
 
@@ -235,15 +270,18 @@ static const char *operator_root_password(struct sim_world *w, const json_t *arg
 {
     (void)args;
     json_object_set_new(sim_section(w, "root"), "password_changed_ms", json_integer((json_int_t)sim_now_ms()));
-    act_root_event(w, "PasswordUpdated", "signin.amazonaws.com", NULL, json_pack("{s:s}", "PasswordUpdated", "Success"));
+    act_root_event(w, "PasswordUpdated", "signin.amazonaws.com", NULL,
+                   json_pack("{s:s}", "PasswordUpdated", "Success"));
     return NULL;
 }
 
 static const char *operator_payment_method(struct sim_world *w, const json_t *args)
 {
     (void)args;
-    json_object_set_new(sim_section(w, "billing"), "payment", json_pack("{s:s}", "description", act_arg(args, "description", "operator's")));
-    act_root_event(w, "Instruments_Create", "payments.amazonaws.com", json_pack("{s:s}", "instrumentType", "BANK_ACCOUNT"), NULL);
+    json_object_set_new(sim_section(w, "billing"), "payment",
+                        json_pack("{s:s}", "description", act_arg(args, "description", "operator's")));
+    act_root_event(w, "Instruments_Create", "payments.amazonaws.com",
+                   json_pack("{s:s}", "instrumentType", "BANK_ACCOUNT"), NULL);
     act_root_event(w, "Preferences_UpdatePaymentProfile", "payments.amazonaws.com", NULL, NULL);
     return NULL;
 }
@@ -256,21 +294,21 @@ static const char *operator_org_email_verify(struct sim_world *w, const json_t *
     return NULL;
 }
 
-/* By hand in the console, for countries and states that the interface does not take. */
+/* By hand in the console, for countries and states that the interface does not take. Without an entry the address alone
+ * is set, which no call shows. */
 static const char *operator_tax_by_hand(struct sim_world *w, const json_t *args)
 {
-    json_t *entry = json_object_get(args, "entry");
-    json_t *one = json_object_get(act_map(w, "tax", "accounts"), w->account);
-    if (one == NULL) {
-        one = json_object();
-        json_object_set_new(act_map(w, "tax", "accounts"), w->account, one);
-    }
-    if (entry != NULL)
+    json_t *entry = json_object_get(args, "entry"), *accounts = act_map(w, "tax", "accounts");
+    if (entry != NULL) {
+        json_t *one = json_object_get(accounts, w->account);
+        if (one == NULL) {
+            one = json_object();
+            json_object_set_new(accounts, w->account, one);
+        }
         json_object_set(one, "entry", entry);
-    if (json_object_get(one, "entry") == NULL)
-        return "an entry is needed";
-    json_object_set_new(one, "status", json_string("Verified"));
-    json_object_del(one, "settles_ms");
+        json_object_set_new(one, "status", json_string("Verified"));
+        json_object_del(one, "settles_ms");
+    }
     act_root_event(w, "PutTaxRegistration", "tax.amazonaws.com", NULL, NULL);
     return NULL;
 }
@@ -285,19 +323,24 @@ static const char *aws_partner_program(struct sim_world *w, const json_t *args)
     char id[24];
     if (relationships == NULL)
         return "there is no partner account";
-    json_object_foreach(relationships, key, one) if (svc_is(svc_text(one, "associatedAccountId"), w->account)) return NULL;
+    json_object_foreach (relationships, key, one)
+        if (svc_is(svc_text(one, "associatedAccountId"), w->account))
+            return NULL;
     snprintf(id, sizeof id, "rs-%sa", w->account);
-    one = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id, "revision", "1", "catalog", "AWS", "associationType",
-                    "END_CUSTOMER", "programManagementAccountId", pma, "associatedAccountId", w->account, "displayName",
-                    act_arg(args, "display_name", "By request"), "sector", "COMMERCIAL", "arn",
-                    svc_textf("arn:aws:partnercentral:us-east-1:%s:catalog/AWS/program-management-account/%s/relationship/%s", partner->account, pma, id));
+    one = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id, "revision", "1", "catalog", "AWS", "associationType",
+        "END_CUSTOMER", "programManagementAccountId", pma, "associatedAccountId", w->account, "displayName",
+        act_arg(args, "display_name", "By request"), "sector", "COMMERCIAL", "arn",
+        svc_textf("arn:aws:partnercentral:us-east-1:%s:catalog/AWS/program-management-account/%s/relationship/%s",
+                  partner->account, pma, id));
     json_object_set_new(one, "resaleAccountModel", json_string("END_CUSTOMER"));
     json_object_set_new(one, "createdAt", svc_seconds(sim_now_ms()));
     json_object_set_new(relationships, id, one);
     return NULL;
 }
 
-/* ---- The table --------------------------------------------------------------------------------------------------------- */
+/* ---- The table
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const struct act acts[] = {
     {"customer.bootstrap_role", customer_bootstrap_role},
@@ -308,6 +351,7 @@ static const struct act acts[] = {
     {"customer.rename_role", customer_rename_role},
     {"customer.key_deactivate", customer_key_deactivate},
     {"customer.key_activate", customer_key_activate},
+    {"customer.new_key", customer_new_key},
     {"customer.delete_root_keys", customer_delete_root_keys},
     {"customer.attach_admin", customer_attach_admin},
     {"customer.close_invitations", customer_close_invitations},

@@ -1,5 +1,6 @@
-/* Foreign changes: what the customer's own people and programs do to the organization while an import runs, so that proofs have
- * something to find. Done by the user "terraform" unless args say {"user"}; each leaves its CloudTrail event. */
+/* Foreign changes: what the customer's own people and programs do to the organization while an import runs, so that
+ * proofs have something to find. Done by the user "terraform" unless args say {"user"}; each leaves its CloudTrail
+ * event. */
 #include "acts.h"
 
 #include <stdio.h>
@@ -12,7 +13,8 @@ void act_user_event(struct sim_world *w, const char *user, const char *name, con
     sim_trail(w, name, source, "IAMUser", arn, "AKIAFOREIGNCHANGE234", request, NULL, svc_timing(w, "trail_ms", 300));
 }
 
-static void foreign_event(struct sim_world *w, const json_t *args, const char *name, const char *source, json_t *request)
+static void foreign_event(struct sim_world *w, const json_t *args, const char *name, const char *source,
+                          json_t *request)
 {
     act_user_event(w, act_arg(args, "user", "terraform"), name, source, request);
 }
@@ -28,8 +30,10 @@ static const char *foreign_add_tag(struct sim_world *w, const json_t *args)
     if (role == NULL)
         return "there is no such role";
     json_array_append_new(json_object_get(role, "Tags"),
-                          json_pack("{s:s, s:s}", "Key", act_arg(args, "key", "touched-by"), "Value", act_arg(args, "value", "terraform")));
-    foreign_event(w, args, "TagRole", "iam.amazonaws.com", json_pack("{s:s}", "roleName", act_arg(args, "role", "app-0")));
+                          json_pack("{s:s, s:s}", "Key", act_arg(args, "key", "touched-by"), "Value",
+                                    act_arg(args, "value", "terraform")));
+    foreign_event(w, args, "TagRole", "iam.amazonaws.com",
+                  json_pack("{s:s}", "roleName", act_arg(args, "role", "app-0")));
     return NULL;
 }
 
@@ -50,11 +54,13 @@ static const char *foreign_create_role(struct sim_world *w, const json_t *args)
     const char *name = act_arg(args, "role", "pipeline");
     char when[32];
     sim_rfc3339(sim_now_ms(), when);
-    json_t *role = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:[], s:[], s:{}}", "Path", "/", "RoleName", name, "RoleId",
-                             "AROAFOREIGNROLE234567", "Arn", svc_textf("arn:aws:iam::%s:role/%s", w->account, name), "CreateDate", when,
-                             "AssumeRolePolicyDocument",
-                             "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"ec2.amazonaws.com\"},\"Action\":\"sts:AssumeRole\"}]}",
-                             "MaxSessionDuration", 3600, "Tags", "attached", "inline");
+    json_t *role =
+        json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:i, s:[], s:[], s:{}}", "Path", "/", "RoleName", name, "RoleId",
+                  "AROAFOREIGNROLE234567", "Arn", svc_textf("arn:aws:iam::%s:role/%s", w->account, name), "CreateDate",
+                  when, "AssumeRolePolicyDocument",
+                  "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"ec2."
+                  "amazonaws.com\"},\"Action\":\"sts:AssumeRole\"}]}",
+                  "MaxSessionDuration", 3600, "Tags", "attached", "inline");
     json_object_set_new(act_map(w, "iam", "roles"), name, role);
     foreign_event(w, args, "CreateRole", "iam.amazonaws.com", json_pack("{s:s}", "roleName", name));
     return NULL;
@@ -75,7 +81,8 @@ static const char *foreign_change_trust(struct sim_world *w, const json_t *args)
     if (role == NULL)
         return "there is no such role";
     json_object_set_new(role, "AssumeRolePolicyDocument",
-                        svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::%s:root\"},\"Action\":\"sts:AssumeRole\"}]}",
+                        svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{"
+                                  "\"AWS\":\"arn:aws:iam::%s:root\"},\"Action\":\"sts:AssumeRole\"}]}",
                                   act_arg(args, "account", w->account)));
     foreign_event(w, args, "UpdateAssumeRolePolicy", "iam.amazonaws.com",
                   json_pack("{s:s}", "roleName", act_arg(args, "role", "doitintl_cmp")));
@@ -87,10 +94,11 @@ static const char *foreign_create_user(struct sim_world *w, const json_t *args)
     const char *name = act_arg(args, "name", "contractor");
     char when[32];
     sim_rfc3339(sim_now_ms(), when);
-    json_t *user = json_pack("{s:s, s:s, s:s, s:o, s:s, s:[], s:b, s:[], s:[], s:{}, s:{}, s:[], s:[], s:[], s:[]}", "Path", "/", "UserName", name,
-                             "UserId", "AIDAFOREIGNUSER234567", "Arn", svc_textf("arn:aws:iam::%s:user/%s", w->account, name), "CreateDate", when,
-                             "Tags", "login_profile", 0, "groups", "attached", "inline", "access_keys", "mfa_devices", "signing_certificates",
-                             "ssh_keys", "service_credentials");
+    json_t *user = json_pack("{s:s, s:s, s:s, s:o, s:s, s:[], s:b, s:[], s:[], s:{}, s:{}, s:[], s:[], s:[], s:[]}",
+                             "Path", "/", "UserName", name, "UserId", "AIDAFOREIGNUSER234567", "Arn",
+                             svc_textf("arn:aws:iam::%s:user/%s", w->account, name), "CreateDate", when, "Tags",
+                             "login_profile", 0, "groups", "attached", "inline", "access_keys", "mfa_devices",
+                             "signing_certificates", "ssh_keys", "service_credentials");
     json_object_set_new(act_map(w, "iam", "users"), name, user);
     foreign_event(w, args, "CreateUser", "iam.amazonaws.com", json_pack("{s:s}", "userName", name));
     return NULL;
@@ -104,8 +112,10 @@ static const char *foreign_trusted_service(struct sim_world *w, const json_t *ar
         list = json_array();
         json_object_set_new(w->state, "trusted_services", list);
     }
-    json_array_append_new(list, json_pack("{s:s, s:I}", "ServicePrincipal", principal, "DateEnabled", (json_int_t)(sim_now_ms() / 1000)));
-    foreign_event(w, args, "EnableAWSServiceAccess", "organizations.amazonaws.com", json_pack("{s:s}", "servicePrincipal", principal));
+    json_array_append_new(
+        list, json_pack("{s:s, s:I}", "ServicePrincipal", principal, "DateEnabled", (json_int_t)(sim_now_ms() / 1000)));
+    foreign_event(w, args, "EnableAWSServiceAccess", "organizations.amazonaws.com",
+                  json_pack("{s:s}", "servicePrincipal", principal));
     return NULL;
 }
 
@@ -114,8 +124,7 @@ static json_t *foreign_holder(struct sim_world *w, const char *account, size_t *
 {
     const char *parent;
     json_t *node;
-    json_object_foreach(act_map(w, "tree", "children"), parent, node)
-    {
+    json_object_foreach (act_map(w, "tree", "children"), parent, node) {
         json_t *accounts = json_object_get(node, "accounts");
         for (size_t i = 0; i < json_array_size(accounts); i++)
             if (svc_is(json_string_value(json_array_get(accounts, i)), account)) {
@@ -130,7 +139,9 @@ static const char *foreign_some_account(struct sim_world *w, const json_t *args)
 {
     const char *account, *last = NULL;
     json_t *one;
-    json_object_foreach(json_object_get(w->state, "accounts"), account, one) if (!svc_is(account, w->account)) last = account;
+    json_object_foreach (json_object_get(w->state, "accounts"), account, one)
+        if (!svc_is(account, w->account))
+            last = account;
     return act_arg(args, "account", last ? last : "");
 }
 
@@ -141,8 +152,7 @@ static const char *foreign_move_account(struct sim_world *w, const json_t *args)
     json_t *from = foreign_holder(w, account, &at), *node;
     if (from == NULL)
         return "there is no such account";
-    json_object_foreach(act_map(w, "tree", "children"), parent, node)
-    {
+    json_object_foreach (act_map(w, "tree", "children"), parent, node) {
         bool wanted = to[0] != '\0' ? svc_is(parent, to) : json_object_get(node, "accounts") != from;
         if (!wanted)
             continue;
@@ -166,12 +176,14 @@ static const char *foreign_new_account(struct sim_world *w, const json_t *args)
     const char *org = svc_text(json_object_get(w->state, "organization"), "Id");
     json_t *one = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:I, s:[o]}", "Id", id, "Arn",
                             svc_textf("arn:aws:organizations::%s:account/%s/%s", w->account, org, id), "Email",
-                            svc_textf("aws+%s@new.example", id), "Name", "newcomer", "Status", "ACTIVE", "State", "ACTIVE", "JoinedMethod",
-                            "CREATED", "JoinedTimestamp", (json_int_t)(sim_now_ms() / 1000), "Paths", svc_textf("%s/%s/%s/", org, root, id));
+                            svc_textf("aws+%s@new.example", id), "Name", "newcomer", "Status", "ACTIVE", "State",
+                            "ACTIVE", "JoinedMethod", "CREATED", "JoinedTimestamp", (json_int_t)(sim_now_ms() / 1000),
+                            "Paths", svc_textf("%s/%s/%s/", org, root, id));
     json_object_set_new(accounts, id, one);
     json_t *node = json_object_get(act_map(w, "tree", "children"), root);
     json_array_append_new(json_object_get(node, "accounts"), json_string(id));
-    foreign_event(w, args, "CreateAccount", "organizations.amazonaws.com", json_pack("{s:s}", "accountName", "newcomer"));
+    foreign_event(w, args, "CreateAccount", "organizations.amazonaws.com",
+                  json_pack("{s:s}", "accountName", "newcomer"));
     return NULL;
 }
 
@@ -180,12 +192,14 @@ static const char *foreign_new_scp(struct sim_world *w, const json_t *args)
     const json_t *root = json_array_get(sim_at(w, "tree.roots"), 0);
     if (root == NULL)
         return "there is no organization";
-    json_t *policy = json_pack("{s:{s:s, s:o, s:s, s:s, s:s, s:b}, s:s, s:[{s:s, s:s, s:s, s:s}]}", "PolicySummary", "Id", "p-foreign1", "Arn",
-                               svc_textf("arn:aws:organizations::%s:policy/%s/service_control_policy/p-foreign1", w->account,
-                                         svc_text(json_object_get(w->state, "organization"), "Id")),
-                               "Name", "freeze", "Description", "", "Type", "SERVICE_CONTROL_POLICY", "AwsManaged", 0, "Content",
-                               "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"ec2:RunInstances\",\"Resource\":\"*\"}]}", "targets",
-                               "TargetId", svc_text(root, "Id"), "Arn", svc_text(root, "Arn"), "Name", "Root", "Type", "ROOT");
+    json_t *policy = json_pack(
+        "{s:{s:s, s:o, s:s, s:s, s:s, s:b}, s:s, s:[{s:s, s:s, s:s, s:s}]}", "PolicySummary", "Id", "p-foreign1", "Arn",
+        svc_textf("arn:aws:organizations::%s:policy/%s/service_control_policy/p-foreign1", w->account,
+                  svc_text(json_object_get(w->state, "organization"), "Id")),
+        "Name", "freeze", "Description", "", "Type", "SERVICE_CONTROL_POLICY", "AwsManaged", 0, "Content",
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":\"ec2:RunInstances\",\"Resource\":"
+        "\"*\"}]}",
+        "targets", "TargetId", svc_text(root, "Id"), "Arn", svc_text(root, "Arn"), "Name", "Root", "Type", "ROOT");
     json_object_set_new(sim_section(w, "policies"), "p-foreign1", policy);
     foreign_event(w, args, "CreatePolicy", "organizations.amazonaws.com", json_pack("{s:s}", "name", "freeze"));
     foreign_event(w, args, "AttachPolicy", "organizations.amazonaws.com", json_pack("{s:s}", "policyId", "p-foreign1"));
@@ -194,16 +208,21 @@ static const char *foreign_new_scp(struct sim_world *w, const json_t *args)
 
 static const char *foreign_invite(struct sim_world *w, const json_t *args)
 {
-    const char *org = svc_text(json_object_get(w->state, "organization"), "Id"), *email = act_arg(args, "email", "later@company.example");
+    const char *org = svc_text(json_object_get(w->state, "organization"), "Id"),
+               *email = act_arg(args, "email", "later@company.example");
     json_t *list = sim_at(w, "handshakes.organization");
     if (list == NULL)
         return "there is no organization";
-    json_array_append_new(list, json_pack("{s:s, s:o, s:[{s:s, s:s}, {s:s, s:s}], s:s, s:I, s:I, s:s, s:[{s:s, s:s}]}", "Id", "h-foreign1", "Arn",
-                                          svc_textf("arn:aws:organizations::%s:handshake/%s/invite/h-foreign1", w->account, org), "Parties", "Id",
-                                          org, "Type", "ORGANIZATION", "Id", email, "Type", "EMAIL", "State", "OPEN", "RequestedTimestamp",
-                                          (json_int_t)(sim_now_ms() / 1000), "ExpirationTimestamp", (json_int_t)(sim_now_ms() / 1000 + 1209600),
-                                          "Action", "INVITE", "Resources", "Value", org, "Type", "ORGANIZATION"));
-    foreign_event(w, args, "InviteAccountToOrganization", "organizations.amazonaws.com", json_pack("{s:s}", "target", email));
+    json_array_append_new(
+        list,
+        json_pack("{s:s, s:o, s:[{s:s, s:s}, {s:s, s:s}], s:s, s:I, s:I, s:s, s:[{s:s, s:s}]}", "Id", "h-foreign1",
+                  "Arn", svc_textf("arn:aws:organizations::%s:handshake/%s/invite/h-foreign1", w->account, org),
+                  "Parties", "Id", org, "Type", "ORGANIZATION", "Id", email, "Type", "EMAIL", "State", "OPEN",
+                  "RequestedTimestamp", (json_int_t)(sim_now_ms() / 1000), "ExpirationTimestamp",
+                  (json_int_t)(sim_now_ms() / 1000 + 1209600), "Action", "INVITE", "Resources", "Value", org, "Type",
+                  "ORGANIZATION"));
+    foreign_event(w, args, "InviteAccountToOrganization", "organizations.amazonaws.com",
+                  json_pack("{s:s}", "target", email));
     return NULL;
 }
 
@@ -212,8 +231,7 @@ static const char *foreign_bucket_statement(struct sim_world *w, const json_t *a
 {
     const char *name, *wanted = act_arg(args, "bucket", "");
     json_t *bucket = NULL, *one;
-    json_object_foreach(act_map(w, "s3", "buckets"), name, one)
-    {
+    json_object_foreach (act_map(w, "s3", "buckets"), name, one) {
         bool match = wanted[0] != '\0' ? svc_is(name, wanted) : strncmp(name, "doitintl-", 9) == 0;
         if (match)
             bucket = one;
@@ -224,12 +242,14 @@ static const char *foreign_bucket_statement(struct sim_world *w, const json_t *a
     if (policy == NULL)
         policy = json_pack("{s:s, s:[]}", "Version", "2012-10-17", "Statement");
     json_array_append_new(json_object_get(policy, "Statement"),
-                          json_pack("{s:s, s:s, s:s, s:s, s:o}", "Sid", act_arg(args, "sid", "AuditReads"), "Effect", act_arg(args, "effect", "Allow"),
-                                    "Principal", "*", "Action", "s3:GetBucketLocation", "Resource",
+                          json_pack("{s:s, s:s, s:s, s:s, s:o}", "Sid", act_arg(args, "sid", "AuditReads"), "Effect",
+                                    act_arg(args, "effect", "Allow"), "Principal", "*", "Action",
+                                    "s3:GetBucketLocation", "Resource",
                                     svc_textf("arn:aws:s3:::%s", svc_text(bucket, "Name"))));
     char *text = json_dumps(policy, JSON_COMPACT);
     json_object_set_new(bucket, "policy", json_string(text ? text : ""));
-    foreign_event(w, args, "PutBucketPolicy", "s3.amazonaws.com", json_pack("{s:s}", "bucketName", svc_text(bucket, "Name")));
+    foreign_event(w, args, "PutBucketPolicy", "s3.amazonaws.com",
+                  json_pack("{s:s}", "bucketName", svc_text(bucket, "Name")));
     free(text);
     json_decref(policy);
     return NULL;
@@ -244,8 +264,8 @@ static const char *foreign_new_bucket(struct sim_world *w, const json_t *args)
     if (name[0] == '\0')
         name = own;
     json_object_set_new(act_map(w, "s3", "buckets"), name,
-                        json_pack("{s:s, s:s, s:s, s:s, s:{}}", "Name", name, "CreationDate", when, "region", act_arg(args, "region", "us-east-1"),
-                                  "acl", "private", "objects"));
+                        json_pack("{s:s, s:s, s:s, s:s, s:{}}", "Name", name, "CreationDate", when, "region",
+                                  act_arg(args, "region", "us-east-1"), "acl", "private", "objects"));
     foreign_event(w, args, "CreateBucket", "s3.amazonaws.com", json_pack("{s:s}", "bucketName", name));
     return NULL;
 }
@@ -253,7 +273,9 @@ static const char *foreign_new_bucket(struct sim_world *w, const json_t *args)
 static const char *foreign_delete_report(struct sim_world *w, const json_t *args)
 {
     json_t *reports = act_map(w, "cur", "reports");
-    const char *name = act_arg(args, "report", json_object_iter_key(json_object_iter(reports)) ? json_object_iter_key(json_object_iter(reports)) : "");
+    const char *name =
+        act_arg(args, "report",
+                json_object_iter_key(json_object_iter(reports)) ? json_object_iter_key(json_object_iter(reports)) : "");
     if (json_object_get(reports, name) == NULL)
         return "there is no such report";
     foreign_event(w, args, "DeleteReportDefinition", "cur.amazonaws.com", json_pack("{s:s}", "reportName", name));
@@ -263,7 +285,8 @@ static const char *foreign_delete_report(struct sim_world *w, const json_t *args
 
 static const char *foreign_contact(struct sim_world *w, const json_t *args)
 {
-    json_object_set_new(act_map(w, "contact", "information"), "FullName", json_string(act_arg(args, "name", "N. Ewperson")));
+    json_object_set_new(act_map(w, "contact", "information"), "FullName",
+                        json_string(act_arg(args, "name", "N. Ewperson")));
     foreign_event(w, args, "PutContactInformation", "account.amazonaws.com", NULL);
     return NULL;
 }

@@ -1,8 +1,9 @@
-/* The scripted customer and operator: a thread that reads the fleet's open tasks, does each in the world after a delay, and says so.
+/* The scripted customer and operator: a thread that reads the fleet's open tasks, does each in the world after a delay,
+ * and says so.
  *
- * Invariant: people touch worlds only through the admin endpoint of this same server, as separate requests, so that worlds change
- * in one thread. What they remember (who was asked what, when, how often) lives here and dies with the run: asked again, they do
- * it again. Oddness by kind: people_quirk(). */
+ * Invariant: people touch worlds only through the admin endpoint of this same server, as separate requests, so that
+ * worlds change in one thread. What they remember (who was asked what, when, how often) lives here and dies with the
+ * run: asked again, they do it again. Oddness by kind: people_quirk(). */
 #include "people.h"
 
 #include <pthread.h>
@@ -20,7 +21,7 @@ struct person { /* one task, seen through the eyes of who does it */
 static struct {
     char self[256], fleet[256], token_file[1024], token[512];
     uint32_t delay_ms;
-    uint64_t random, round, failed_looked_ms;
+    uint64_t random, round, stopped_looked_ms;
     json_t *memory;  /* task or import id -> {"at", "tries", "round"} */
     json_t *imports; /* import id -> external_ref */
     json_t *worlds;  /* external_ref -> description */
@@ -44,7 +45,8 @@ static uint64_t people_delay(const char *kind)
     return svc_is(kind, "slow_human") ? delay * 5 : delay;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------------------------------- */
+/* ---- Calls
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static json_t *fleet_get(const char *path, long *ret_status)
 {
@@ -77,7 +79,8 @@ static bool world_act(const struct person *p, const char *what, json_t *args /* 
     return status == 200;
 }
 
-/* ---- Who is it about? -------------------------------------------------------------------------------------------------- */
+/* ---- Who is it about?
+ * -------------------------------------------------------------------------------------------------- */
 
 static const json_t *world_of(const char *external_ref)
 {
@@ -90,7 +93,8 @@ static const json_t *world_of(const char *external_ref)
     json_t *list = people_http("GET", url, NULL, NULL, &status);
     size_t i;
     json_t *one;
-    json_array_foreach(list, i, one) json_object_set(people.worlds, svc_text(one, "external_ref"), one);
+    json_array_foreach (list, i, one)
+        json_object_set(people.worlds, svc_text(one, "external_ref"), one);
     json_decref(list);
     return json_object_get(people.worlds, external_ref);
 }
@@ -123,7 +127,8 @@ static bool person_of_import(struct person *p, const char *import_id)
     return known != NULL && person_of_ref(p, json_string_value(known));
 }
 
-/* ---- What each step needs ---------------------------------------------------------------------------------------------- */
+/* ---- What each step needs
+ * ---------------------------------------------------------------------------------------------- */
 
 static const char *data_text(const struct person *p, const char *name, const char *otherwise)
 {
@@ -136,8 +141,9 @@ static bool do_access(const struct person *p)
     if (!svc_is(p->access, "role"))
         return false; /* the key came with the file; another one only a person can hand over */
     return world_act(p, "customer.bootstrap_role",
-                     json_pack("{s:s, s:s, s:s}", "role", data_text(p, "bootstrap_role", "OrgImportBootstrap"), "operator_account_id",
-                               data_text(p, "operator_account_id", "999900000001"), "external_id", data_text(p, "external_id", "")));
+                     json_pack("{s:s, s:s, s:s}", "role", data_text(p, "bootstrap_role", "OrgImportBootstrap"),
+                               "operator_account_id", data_text(p, "operator_account_id", "999900000001"),
+                               "external_id", data_text(p, "external_id", "")));
 }
 
 static bool do_root_email(const struct person *p)
@@ -146,10 +152,9 @@ static bool do_root_email(const struct person *p)
     char wrong[96];
     snprintf(wrong, sizeof wrong, "oops-%.60s", email);
     bool mistaken = svc_is(p->kind, "wrong_email_first") && p->tries == 0;
-    bool done = world_act(p, "customer.root_email", json_pack("{s:s}", "email", mistaken ? wrong : email));
-    if (done && svc_is(p->kind, "key_revoked"))
+    if (svc_is(p->kind, "key_revoked")) /* first, so that nobody can see the new address any more */
         world_act(p, "customer.key_deactivate", NULL);
-    return done;
+    return world_act(p, "customer.root_email", json_pack("{s:s}", "email", mistaken ? wrong : email));
 }
 
 static bool do_mfa_handover(const struct person *p)
@@ -161,7 +166,8 @@ static bool do_mfa_handover(const struct person *p)
 
 static bool do_root_password(const struct person *p)
 {
-    static const char *const changes[] = {"foreign.create_user", "foreign.trusted_service", "foreign.new_scp", "foreign.contact", "foreign.create_role"};
+    static const char *const changes[] = {"foreign.create_user", "foreign.trusted_service", "foreign.new_scp",
+                                          "foreign.contact", "foreign.create_role"};
     if (svc_is(p->kind, "foreign_change") && p->tries == 0)
         world_act(p, changes[strtoull(p->account, NULL, 10) / 1000 % 5], NULL);
     return world_act(p, "operator.root_password", NULL);
@@ -174,12 +180,14 @@ static bool do_root_mfa(const struct person *p)
 
 static bool do_partner(const struct person *p)
 {
-    return world_act(p, "aws.partner_program", json_pack("{s:s}", "display_name", data_text(p, "display_name", "By request")));
+    return world_act(p, "aws.partner_program",
+                     json_pack("{s:s}", "display_name", data_text(p, "display_name", "By request")));
 }
 
 static bool do_payment(const struct person *p)
 {
-    return world_act(p, "operator.payment_method", json_pack("{s:s}", "description", data_text(p, "description", "operator's")));
+    return world_act(p, "operator.payment_method",
+                     json_pack("{s:s}", "description", data_text(p, "description", "operator's")));
 }
 
 static bool do_tax(const struct person *p)
@@ -210,13 +218,14 @@ static const struct doing {
     const char *step;
     bool (*act)(const struct person *p);
 } doings[] = {
-    {"access_handover", do_access},     {"mailbox_ready", do_nothing}, {"root_email", do_root_email},
+    {"access_handover", do_access},         {"mailbox_ready", do_nothing},       {"root_email", do_root_email},
     {"root_mfa_handover", do_mfa_handover}, {"root_password", do_root_password}, {"root_mfa", do_root_mfa},
-    {"partner_program", do_partner},    {"payment_method", do_payment}, {"tax_profile", do_tax},
-    {"org_email_verify", do_email_verify}, {"admin_access", do_billing_access}, {"role_cloudhealth", do_nothing},
+    {"partner_program", do_partner},        {"payment_method", do_payment},      {"tax_profile", do_tax},
+    {"org_email_verify", do_email_verify},  {"admin_access", do_billing_access}, {"role_cloudhealth", do_nothing},
 };
 
-/* ---- Saying so --------------------------------------------------------------------------------------------------------- */
+/* ---- Saying so
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* The code in the newest mail to that address: the last six digits in a row. */
 static bool mailed_code(const struct person *p, char ret[16])
@@ -240,7 +249,8 @@ static bool mailed_code(const struct person *p, char ret[16])
 
 static const char *person_name(const struct person *p)
 {
-    return strncmp(svc_text(p->task, "party"), "customer", 8) == 0 ? "jane.doe@customer.example" : "o.perator@reseller.example";
+    return strncmp(svc_text(p->task, "party"), "customer", 8) == 0 ? "jane.doe@customer.example"
+                                                                   : "o.perator@reseller.example";
 }
 
 static bool say_done(const struct person *p)
@@ -291,7 +301,8 @@ static bool people_quirk(const struct person *p)
     return false;
 }
 
-/* ---- Going round ------------------------------------------------------------------------------------------------------- */
+/* ---- Going round
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* Remembers `id` and answers whether its time has come. */
 static bool memory_due(const char *id, const char *kind, unsigned *ret_tries)
@@ -322,13 +333,17 @@ static void memory_forget(void)
     const char *id;
     json_t *one;
     void *next;
-    json_object_foreach_safe(people.memory, next, id, one)
-        if (svc_number(one, "round") + 1 < people.round && strncmp(id, "tsk_", 4) == 0) json_object_del(people.memory, id);
+    json_object_foreach_safe(people.memory, next, id,
+                             one) if (svc_number(one, "round") + 1 < people.round && strncmp(id, "tsk_", 4) == 0)
+        json_object_del(people.memory, id);
 }
 
 static void do_task(const json_t *task)
 {
-    struct person p = {.task = task, .task_id = svc_text(task, "id"), .step = svc_text(task, "step"), .import_id = svc_text(task, "import_id"),
+    struct person p = {.task = task,
+                       .task_id = svc_text(task, "id"),
+                       .step = svc_text(task, "step"),
+                       .import_id = svc_text(task, "import_id"),
                        .data = json_object_get(task, "data")};
     if (p.task_id[0] == '\0' || !person_of_import(&p, p.import_id))
         return;
@@ -349,54 +364,72 @@ static void do_tasks(void)
         size_t i;
         const json_t *task;
         if (status == 200)
-            json_array_foreach(data, i, task) if (!people.stop) do_task(task);
+            json_array_foreach (data, i, task)
+                if (!people.stop)
+                    do_task(task);
         bool more = status == 200 && json_is_true(json_object_get(list, "has_more")) && json_array_size(data) > 0;
         const char *next = svc_text(list, "next");
         if (more)
-            people_escape(next[0] ? next : svc_text(json_array_get(data, json_array_size(data) - 1), "id"), after, sizeof after);
+            people_escape(next[0] ? next : svc_text(json_array_get(data, json_array_size(data) - 1), "id"), after,
+                          sizeof after);
         json_decref(list);
         if (!more)
             return;
     }
 }
 
-static void mend(const json_t *import)
+/* Some customers mend what the checks found; the operator retries, and at the end accepts what was mended. */
+static void mend(const json_t *import, bool is_held)
 {
     struct person p = {0};
     const char *id = svc_text(import, "id");
     char path[300];
     if (!person_of_ref(&p, svc_text(import, "external_ref")) || !svc_is(p.kind, "mends_after_failure"))
         return;
-    if (!memory_due(id, p.kind, &p.tries) || p.tries >= 5)
+    if (!memory_due(id, p.kind, &p.tries) || p.tries >= 8)
         return;
-    bool done = world_act(&p, "customer.rename_role", NULL);
-    snprintf(path, sizeof path, "/v1/imports/%.160s:retry", id);
-    memory_again(id, p.kind, done && fleet_post(path, json_object()));
+    json_t *body = json_object();
+    bool done = is_held || world_act(&p, "customer.rename_role", NULL);
+    if (is_held) {
+        json_object_set_new(body, "by", json_string("o.perator@reseller.example"));
+        json_object_set_new(body, "reason", json_string("the customer renamed the role that stood in our way"));
+    }
+    snprintf(path, sizeof path, "/v1/imports/%.160s:%s", id, is_held ? "accept" : "retry");
+    memory_again(id, p.kind, fleet_post(path, body) && done);
 }
 
-/* Some customers mend what the checks found, and the operator retries. */
-static void do_failed(void)
+static void do_stopped(const char *state)
 {
-    long status;
-    if (people_now() < people.failed_looked_ms + 700)
-        return;
-    people.failed_looked_ms = people_now();
     char after[200] = "", path[400];
     for (int page = 0; page < 100 && !people.stop; page++) {
-        snprintf(path, sizeof path, "/v1/imports?state=failed&limit=100%s%s", after[0] ? "&starting_after=" : "", after);
+        long status;
+        snprintf(path, sizeof path, "/v1/imports?state=%s&limit=100%s%s", state, after[0] ? "&starting_after=" : "",
+                 after);
         json_t *list = fleet_get(path, &status);
         const json_t *data = json_object_get(list, "data");
         size_t i;
         const json_t *import;
-        json_array_foreach(data, i, import) mend(import);
+        json_array_foreach (data, i, import)
+            mend(import, svc_is(state, "held"));
         bool more = status == 200 && json_is_true(json_object_get(list, "has_more")) && json_array_size(data) > 0;
         const char *next = svc_text(list, "next");
         if (more)
-            people_escape(next[0] ? next : svc_text(json_array_get(data, json_array_size(data) - 1), "id"), after, sizeof after);
+            people_escape(next[0] ? next : svc_text(json_array_get(data, json_array_size(data) - 1), "id"), after,
+                          sizeof after);
         json_decref(list);
         if (!more)
             return;
     }
+}
+
+/* Looked at less often than tasks. */
+static void do_all_stopped(void)
+{
+    if (people_now() < people.stopped_looked_ms + 700)
+        return;
+    people.stopped_looked_ms = people_now();
+    do_stopped("failed");
+    do_stopped("held");
 }
 
 static void read_token(void)
@@ -420,7 +453,7 @@ static void *people_run(void *arg)
         people.round++;
         read_token();
         do_tasks();
-        do_failed();
+        do_all_stopped();
         memory_forget();
         for (uint32_t slept = 0; slept < pause && !people.stop; slept += 25)
             nanosleep(&(struct timespec){.tv_nsec = 25000000}, NULL);
@@ -429,7 +462,8 @@ static void *people_run(void *arg)
     return NULL;
 }
 
-int sim_people_start(const char *self_url, const char *dispatcher_url, const char *token_file, uint32_t delay_ms, uint64_t seed)
+int sim_people_start(const char *self_url, const char *dispatcher_url, const char *token_file, uint32_t delay_ms,
+                     uint64_t seed)
 {
     snprintf(people.self, sizeof people.self, "%s", self_url);
     snprintf(people.fleet, sizeof people.fleet, "%s", dispatcher_url);

@@ -1,5 +1,5 @@
-/* HTTP for the scripted people: JSON in, JSON out, one connection reused, against the dispatcher and this simulator's own admin
- * endpoint. Runs in the people's thread only. */
+/* HTTP for the scripted people: JSON in, JSON out, one connection reused, against the dispatcher and this simulator's
+ * own admin endpoint. Runs in the people's thread only. */
 #include "people.h"
 
 #include <curl/curl.h>
@@ -80,7 +80,8 @@ json_t *people_http(const char *method, const char *url, const char *token, cons
     curl_easy_setopt(people_curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(people_curl, CURLOPT_XFERINFOFUNCTION, watch);
     curl_easy_setopt(people_curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(people_curl, CURLOPT_PROXY, ""); /* people never go through a proxy to reach the fleet beside them */
+    curl_easy_setopt(people_curl, CURLOPT_PROXY,
+                     ""); /* people never go through a proxy to reach the fleet beside them */
     if (text != NULL)
         curl_easy_setopt(people_curl, CURLOPT_POSTFIELDS, text);
     if (curl_easy_perform(people_curl) == CURLE_OK)

@@ -17,6 +17,7 @@ struct sim_kind { /* one line of worlds.def */
     const char *end_state;  /* expected end: completed failed waiting held */
     const char *end_step;   /* "" when completed */
     const char *end_code;   /* public error code or "" */
+    const char *end_finding; /* code of one of its findings, or of the open task's data.code; "" */
     const char *end_owner;
     const char *verdict;    /* "PROVEN", ... or "" */
 };

@@ -39,8 +39,8 @@ bool svc_billing_open(struct sim_request *rq);
 json_t *svc_seconds(uint64_t ms);
 /* One number of state->timing (how long AWS takes for things in this world), or `otherwise`. */
 uint64_t svc_timing(struct sim_world *w, const char *name, uint64_t otherwise);
-/* What AWS does by itself with reports, as far as time has come: the first delivery puts objects into the bucket. Called when
- * reports or that bucket's objects are looked at. */
+/* What AWS does by itself with reports, as far as time has come: the first delivery puts objects into the bucket.
+ * Called when reports or that bucket's objects are looked at. */
 void sim_cur_settle(struct sim_world *w);
 /* The AWS company that sells to customers of a country. */
 const char *sim_tax_seller(const char *country);

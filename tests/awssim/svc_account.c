@@ -1,5 +1,5 @@
-/* Account management: contact, alternate contacts, regions. The management account may not be named by its number: calls
- * about it leave AccountId out, and its root email can neither be read nor changed here.
+/* Account management: contact, alternate contacts, regions. The management account may not be named by its number:
+ * calls about it leave AccountId out, and its root email can neither be read nor changed here.
  *
  * State "contact": {"information": {FullName..}, "alternate": {"BILLING": {..}}, "regions": {"name": "ENABLED"}? } */
 #include "svc.h"
@@ -13,8 +13,9 @@ static bool account_is_own(struct sim_request *rq, bool *ret_answered)
         return true;
     *ret_answered = true;
     if (svc_is(account, rq->world->account))
-        sim_error(rq, 403, "AccessDeniedException",
-                  "The management account can only be managed using the standalone context from the management account.");
+        sim_error(
+            rq, 403, "AccessDeniedException",
+            "The management account can only be managed using the standalone context from the management account.");
     else if (json_object_get(json_object_get(rq->world->state, "accounts"), account) == NULL)
         sim_error(rq, 404, "ResourceNotFoundException", "No account %s in this organization.", account);
     else
@@ -36,7 +37,8 @@ static void account_get_contact(struct sim_request *rq)
 
 static void account_put_contact(struct sim_request *rq)
 {
-    static const char *const needed[] = {"FullName", "AddressLine1", "City", "PostalCode", "CountryCode", "PhoneNumber"};
+    static const char *const needed[] = {"FullName",   "AddressLine1", "City",
+                                         "PostalCode", "CountryCode",  "PhoneNumber"};
     bool answered, own = account_is_own(rq, &answered);
     if (answered)
         return;
@@ -92,8 +94,9 @@ static void account_primary_email(struct sim_request *rq)
 
 static void account_regions(struct sim_request *rq)
 {
-    static const char *const by_default[] = {"us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1",
-                                             "eu-north-1", "ap-northeast-1", "ap-southeast-1", "ap-southeast-2", "sa-east-1"};
+    static const char *const by_default[] = {"us-east-1",      "us-east-2",      "us-west-1",  "us-west-2",
+                                             "eu-west-1",      "eu-central-1",   "eu-north-1", "ap-northeast-1",
+                                             "ap-southeast-1", "ap-southeast-2", "sa-east-1"};
     bool answered;
     account_is_own(rq, &answered);
     if (answered)
@@ -106,8 +109,7 @@ static void account_regions(struct sim_request *rq)
     json_object_update(all, json_object_get(json_object_get(rq->world->state, "contact"), "regions"));
     const char *name;
     json_t *status;
-    json_object_foreach(all, name, status)
-    {
+    json_object_foreach (all, name, status) {
         bool take = json_array_size(wanted) == 0;
         for (size_t i = 0; i < json_array_size(wanted); i++)
             take = take || json_equal(json_array_get(wanted, i), status);

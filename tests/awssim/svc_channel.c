@@ -31,8 +31,8 @@ static bool channel_open(struct sim_request *rq)
 {
     const char *catalog = sim_param(rq, "catalog");
     if (sim_at(rq->world, "channel.pmas") == NULL)
-        sim_error(rq, 400, "AccessDeniedException", "User: %s is not authorized to perform: partnercentral:%s", rq->caller_arn,
-                  rq->action);
+        sim_error(rq, 400, "AccessDeniedException", "User: %s is not authorized to perform: partnercentral:%s",
+                  rq->caller_arn, rq->action);
     else if (!svc_one_of(catalog, "AWS,Sandbox"))
         sim_error(rq, 400, "ValidationException", "catalog is required.");
     else
@@ -47,7 +47,9 @@ static bool channel_wants(const struct sim_request *rq, const char *list_name, c
     const json_t *one;
     if (json_array_size(list) == 0)
         return true;
-    json_array_foreach(list, i, one) if (json_is_string(one) && svc_is(channel_id(json_string_value(one)), value)) return true;
+    json_array_foreach (list, i, one)
+        if (json_is_string(one) && svc_is(channel_id(json_string_value(one)), value))
+            return true;
     return false;
 }
 
@@ -78,8 +80,7 @@ static void channel_list_pmas(struct sim_request *rq)
     json_t *items = json_array();
     const char *id;
     json_t *pma;
-    json_object_foreach(channel_map(rq->world, "pmas"), id, pma)
-    {
+    json_object_foreach (channel_map(rq->world, "pmas"), id, pma) {
         bool take = svc_is(svc_text(pma, "catalog"), sim_param(rq, "catalog")) &&
                     channel_wants(rq, "programs", svc_text(pma, "program")) &&
                     channel_wants(rq, "accountIds", svc_text(pma, "accountId")) &&
@@ -98,13 +99,13 @@ static void channel_list(struct sim_request *rq)
     json_t *items = json_array();
     const char *id;
     json_t *one;
-    json_object_foreach(channel_map(rq->world, "relationships"), id, one)
-    {
-        bool take = svc_is(svc_text(one, "catalog"), sim_param(rq, "catalog")) &&
-                    channel_wants(rq, "associatedAccountIds", svc_text(one, "associatedAccountId")) &&
-                    channel_wants(rq, "associationTypes", svc_text(one, "associationType")) &&
-                    channel_wants(rq, "displayNames", svc_text(one, "displayName")) &&
-                    channel_wants(rq, "programManagementAccountIdentifiers", svc_text(one, "programManagementAccountId"));
+    json_object_foreach (channel_map(rq->world, "relationships"), id, one) {
+        bool take =
+            svc_is(svc_text(one, "catalog"), sim_param(rq, "catalog")) &&
+            channel_wants(rq, "associatedAccountIds", svc_text(one, "associatedAccountId")) &&
+            channel_wants(rq, "associationTypes", svc_text(one, "associationType")) &&
+            channel_wants(rq, "displayNames", svc_text(one, "displayName")) &&
+            channel_wants(rq, "programManagementAccountIdentifiers", svc_text(one, "programManagementAccountId"));
         if (!take)
             continue;
         json_t *shown = json_copy(one); /* the list does not show the model */
@@ -155,8 +156,7 @@ static bool channel_taken(struct sim_request *rq, const char *account)
         sim_error(rq, 400, "ConflictException", "Account %s already has a relationship with another partner.", account);
         return true;
     }
-    json_object_foreach(channel_map(rq->world, "relationships"), id, one)
-    {
+    json_object_foreach (channel_map(rq->world, "relationships"), id, one) {
         if (!svc_is(svc_text(one, "associatedAccountId"), account))
             continue;
         sim_error(rq, 400, "ConflictException", "Account %s already has the relationship %s.", account, id);
@@ -174,13 +174,14 @@ static json_t *channel_made(struct sim_request *rq, const char *pma, char id[20]
         id[3 + i] = letters[bits % 36];
     id[16] = '\0';
     const char *catalog = sim_param(rq, "catalog"), *model = sim_param(rq, "resaleAccountModel");
-    json_t *one = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "arn",
-                            svc_textf("arn:aws:partnercentral:us-east-1:%s:catalog/%s/program-management-account/%s/relationship/%s",
-                                      rq->world->account, catalog, pma, id),
-                            "id", id, "revision", "1", "catalog", catalog, "associationType", sim_param(rq, "associationType"),
-                            "programManagementAccountId", pma, "associatedAccountId", sim_param(rq, "associatedAccountId"),
-                            "displayName", sim_param(rq, "displayName"), "sector", sim_param(rq, "sector"), "createdAt",
-                            svc_seconds(sim_now_ms()), "updatedAt", svc_seconds(sim_now_ms()), "startDate", svc_seconds(sim_now_ms()));
+    json_t *one = json_pack(
+        "{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "arn",
+        svc_textf("arn:aws:partnercentral:us-east-1:%s:catalog/%s/program-management-account/%s/relationship/%s",
+                  rq->world->account, catalog, pma, id),
+        "id", id, "revision", "1", "catalog", catalog, "associationType", sim_param(rq, "associationType"),
+        "programManagementAccountId", pma, "associatedAccountId", sim_param(rq, "associatedAccountId"), "displayName",
+        sim_param(rq, "displayName"), "sector", sim_param(rq, "sector"), "createdAt", svc_seconds(sim_now_ms()),
+        "updatedAt", svc_seconds(sim_now_ms()), "startDate", svc_seconds(sim_now_ms()));
     if (model[0] != '\0')
         json_object_set_new(one, "resaleAccountModel", json_string(model));
     return one;
@@ -201,7 +202,8 @@ static bool channel_repeated(struct sim_request *rq, const char *token, const js
     char resource[64];
     snprintf(resource, sizeof resource, "channel.relationships.%s", svc_text(known, "id"));
     sim_effect(rq, resource, sim_before(one), one);
-    sim_ok_json(rq, json_pack("{s:{s:s, s:s}}", "relationshipDetail", "arn", svc_text(one, "arn"), "id", svc_text(one, "id")));
+    sim_ok_json(
+        rq, json_pack("{s:{s:s, s:s}}", "relationshipDetail", "arn", svc_text(one, "arn"), "id", svc_text(one, "id")));
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* CloudTrail: what happened, by region, late, in no promised order, 50 at a time, two questions a second.
  *
- * Reads "trail_events" (written by sim_trail). State "trails": {"<name>": {"trail": {Name, TrailARN, ..}, "logging": bool}}. */
+ * Reads "trail_events" (written by sim_trail). State "trails": {"<name>": {"trail": {Name, TrailARN, ..}, "logging":
+ * bool}}. */
 #include "svc.h"
 
 #include <stdio.h>
@@ -41,8 +42,9 @@ static bool trail_matches_attribute(const json_t *event, const json_t *attribute
         return svc_is(svc_text(event, key), value);
     size_t i;
     const json_t *resource;
-    json_array_foreach(json_object_get(event, "Resources"), i, resource)
-        if (svc_is(svc_text(resource, key), value)) return true;
+    json_array_foreach (json_object_get(event, "Resources"), i, resource)
+        if (svc_is(svc_text(resource, key), value))
+            return true;
     return false;
 }
 
@@ -152,8 +154,7 @@ static void trail_describe(struct sim_request *rq)
     json_t *list = json_array();
     const char *name;
     json_t *one;
-    json_object_foreach(json_object_get(rq->world->state, "trails"), name, one)
-    {
+    json_object_foreach (json_object_get(rq->world->state, "trails"), name, one) {
         json_t *trail = json_object_get(one, "trail");
         bool here = json_is_true(json_object_get(trail, "IsMultiRegionTrail")) ||
                     svc_is(svc_text(trail, "HomeRegion"), rq->region);
@@ -172,13 +173,13 @@ static void trail_status(struct sim_request *rq)
 {
     const char *wanted = sim_param(rq, "Name"), *name;
     json_t *one;
-    json_object_foreach(json_object_get(rq->world->state, "trails"), name, one)
-    {
+    json_object_foreach (json_object_get(rq->world->state, "trails"), name, one) {
         json_t *trail = json_object_get(one, "trail");
         if (!svc_is(wanted, name) && !svc_is(wanted, svc_text(trail, "TrailARN")))
             continue;
         bool logging = json_is_true(json_object_get(one, "logging"));
-        sim_ok_json(rq, json_pack("{s:b, s:o}", "IsLogging", logging, "LatestDeliveryTime", svc_seconds(sim_now_ms() - 120000)));
+        sim_ok_json(rq, json_pack("{s:b, s:o}", "IsLogging", logging, "LatestDeliveryTime",
+                                  svc_seconds(sim_now_ms() - 120000)));
         return;
     }
     sim_error(rq, 400, "TrailNotFoundException", "Unknown trail: %s", wanted);

@@ -1,7 +1,8 @@
 /* Cost and Usage Reports: pages of exactly five, five reports per account, a closed list of regions, the bucket policy
  * looked at when a report is put, and a first delivery some time later.
  *
- * State "cur": {"reports": {"<ReportName>": {ReportDefinition as put.., "made_ms": n, "delivered"?: bool}},
+ * State "cur": {"reports": {"<ReportName>": {ReportDefinition as put.., "made_ms": n, "delivered"?: bool,
+ *   "tags"?: [{"Key","Value"}]}},
  *   "seen"?: {"<bucket>": {"policy", "since_ms"}}} (since when AWS knows that policy text). */
 #include "svc.h"
 
@@ -29,7 +30,8 @@ static json_t *cur_reports(struct sim_world *w)
     return reports;
 }
 
-/* ---- May AWS write into that bucket? ---------------------------------------------------------------------------------- */
+/* ---- May AWS write into that bucket?
+ * ---------------------------------------------------------------------------------- */
 
 static bool cur_lists(const json_t *value, const char *wanted)
 {
@@ -37,7 +39,9 @@ static bool cur_lists(const json_t *value, const char *wanted)
         return svc_is(json_string_value(value), wanted);
     size_t i;
     const json_t *one;
-    json_array_foreach(value, i, one) if (json_is_string(one) && svc_is(json_string_value(one), wanted)) return true;
+    json_array_foreach (value, i, one)
+        if (json_is_string(one) && svc_is(json_string_value(one), wanted))
+            return true;
     return false;
 }
 
@@ -52,7 +56,8 @@ static bool cur_allows(const json_t *statement, const char *action, const char *
 static bool cur_principal(const json_t *statement)
 {
     const json_t *principal = json_object_get(statement, "Principal");
-    return cur_lists(principal, "*") || cur_lists(json_object_get(principal, "Service"), "billingreports.amazonaws.com");
+    return cur_lists(principal, "*") ||
+           cur_lists(json_object_get(principal, "Service"), "billingreports.amazonaws.com");
 }
 
 /* A condition on another account would stop the delivery; one that is missing does not. */
@@ -60,8 +65,7 @@ static bool cur_condition(const json_t *statement, const char *account)
 {
     const char *op;
     json_t *block;
-    json_object_foreach(json_object_get(statement, "Condition"), op, block)
-    {
+    json_object_foreach (json_object_get(statement, "Condition"), op, block) {
         const json_t *source = json_object_get(block, "aws:SourceAccount");
         if (source != NULL && !cur_lists(source, account))
             return false;
@@ -78,8 +82,7 @@ static bool cur_bucket_allows(const char *policy_text, const char *bucket, const
     bool may_put = false, may_look = false;
     size_t i;
     const json_t *statement;
-    json_array_foreach(json_object_get(policy, "Statement"), i, statement)
-    {
+    json_array_foreach (json_object_get(policy, "Statement"), i, statement) {
         if (!cur_principal(statement) || !cur_condition(statement, account))
             continue;
         bool allow = svc_is(svc_text(statement, "Effect"), "Allow");
@@ -102,7 +105,8 @@ static json_t *cur_bucket(struct sim_world *w, const char *name)
     return json_object_get(json_object_get(json_object_get(w->state, "s3"), "buckets"), name);
 }
 
-/* ---- Delivery --------------------------------------------------------------------------------------------------------- */
+/* ---- Delivery
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void cur_deliver(const char *name, json_t *report, json_t *bucket)
 {
@@ -120,9 +124,11 @@ static void cur_deliver(const char *name, json_t *report, json_t *bucket)
         objects = json_object();
         json_object_set_new(bucket, "objects", objects);
     }
-    json_object_set_new(objects, key, json_pack("{s:i, s:s, s:s}", "size", 48213, "etag", "9b2cf535f27731c974343645a3985328",
-                                                "LastModified", when));
-    json_object_set_new(report, "ReportStatus", json_pack("{s:s, s:s}", "lastDelivery", stamp, "lastStatus", "SUCCESS"));
+    json_object_set_new(
+        objects, key,
+        json_pack("{s:i, s:s, s:s}", "size", 48213, "etag", "9b2cf535f27731c974343645a3985328", "LastModified", when));
+    json_object_set_new(report, "ReportStatus",
+                        json_pack("{s:s, s:s}", "lastDelivery", stamp, "lastStatus", "SUCCESS"));
     json_object_set_new(report, "delivered", json_true());
 }
 
@@ -131,8 +137,7 @@ static void cur_settle(struct sim_world *w)
 {
     const char *name;
     json_t *report;
-    json_object_foreach(cur_reports(w), name, report)
-    {
+    json_object_foreach (cur_reports(w), name, report) {
         if (json_is_true(json_object_get(report, "delivered")) || json_object_get(report, "made_ms") == NULL)
             continue;
         if (sim_now_ms() < svc_number(report, "made_ms") + svc_timing(w, "delivery_ms", 1500))
@@ -140,7 +145,8 @@ static void cur_settle(struct sim_world *w)
         json_t *bucket = cur_bucket(w, svc_text(report, "S3Bucket"));
         if (bucket == NULL)
             json_object_set_new(report, "ReportStatus", json_pack("{s:s}", "lastStatus", "ERROR_NO_BUCKET"));
-        else if (!cur_bucket_allows(json_string_value(json_object_get(bucket, "policy")), svc_text(report, "S3Bucket"), w->account))
+        else if (!cur_bucket_allows(json_string_value(json_object_get(bucket, "policy")), svc_text(report, "S3Bucket"),
+                                    w->account))
             json_object_set_new(report, "ReportStatus", json_pack("{s:s}", "lastStatus", "ERROR_PERMISSIONS"));
         else
             cur_deliver(name, report, bucket);
@@ -153,12 +159,14 @@ void sim_cur_settle(struct sim_world *w)
         cur_settle(w);
 }
 
-/* ---- Operations -------------------------------------------------------------------------------------------------------- */
+/* ---- Operations
+ * -------------------------------------------------------------------------------------------------------- */
 
 static json_t *cur_shown(const json_t *report)
 {
     json_t *shown = json_deep_copy(report);
     json_object_del(shown, "made_ms");
+    json_object_del(shown, "tags");
     json_object_del(shown, "delivered");
     return shown;
 }
@@ -180,8 +188,7 @@ static void cur_describe(struct sim_request *rq)
     size_t at = 0;
     const char *name;
     json_t *report;
-    json_object_foreach(reports, name, report)
-    {
+    json_object_foreach (reports, name, report) {
         if (at >= start && at < start + REPORTS_MAX)
             json_array_append_new(list, cur_shown(report));
         at++;
@@ -210,8 +217,7 @@ static const char *cur_fault(const json_t *d)
         return "AdditionalSchemaElements is required.";
     size_t i;
     const json_t *one;
-    json_array_foreach(json_object_get(d, "AdditionalSchemaElements"), i, one)
-    {
+    json_array_foreach (json_object_get(d, "AdditionalSchemaElements"), i, one) {
         const char *element = json_string_value(one);
         if (!element || !svc_one_of(element, "RESOURCES,SPLIT_COST_ALLOCATION_DATA,MANUAL_DISCOUNT_COMPATIBILITY"))
             return "AdditionalSchemaElements has an unknown element.";
@@ -235,7 +241,9 @@ static const json_t *cur_named(const json_t *reports, const char *name)
     json_t *report;
     if (sim_trap("cur_duplicate_case_sensitive"))
         return json_object_get(reports, name);
-    json_object_foreach((json_t *)(uintptr_t)reports, key, report) if (strcasecmp(key, name) == 0) return report;
+    json_object_foreach ((json_t *)(uintptr_t)reports, key, report)
+        if (strcasecmp(key, name) == 0)
+            return report;
     return NULL;
 }
 
@@ -272,7 +280,8 @@ static bool cur_accepts(struct sim_request *rq, const json_t *d)
                    cur_bucket_allows(json_string_value(json_object_get(bucket, "policy")), name, rq->world->account) &&
                    cur_sees_policy(rq->world, name, svc_text(bucket, "policy"));
     if (!allowed)
-        sim_error(rq, 400, "ValidationException", "Failed to verify customer bucket permission. accountId= %s, bucket name: %s, bucket region: %s",
+        sim_error(rq, 400, "ValidationException",
+                  "Failed to verify customer bucket permission. accountId= %s, bucket name: %s, bucket region: %s",
                   rq->world->account, name, svc_text(d, "S3Region"));
     return allowed;
 }
@@ -302,6 +311,8 @@ static void cur_put(struct sim_request *rq)
     json_t *report = json_deep_copy(d);
     json_object_del(report, "ReportStatus");
     json_object_set_new(report, "made_ms", json_integer((json_int_t)sim_now_ms()));
+    if (json_is_array(json_object_get(rq->params, "Tags")))
+        json_object_set_new(report, "tags", json_deep_copy(json_object_get(rq->params, "Tags")));
     struct sim_before before = sim_before(NULL);
     json_object_set_new(reports, name, report);
     char resource[300];
@@ -327,6 +338,8 @@ static void cur_modify(struct sim_request *rq)
     json_t *report = json_deep_copy(d);
     json_object_del(report, "ReportStatus");
     json_object_set(report, "made_ms", json_object_get(old, "made_ms"));
+    if (json_object_get(old, "tags") != NULL)
+        json_object_set(report, "tags", json_object_get(old, "tags"));
     if (json_object_get(old, "ReportStatus") != NULL)
         json_object_set(report, "ReportStatus", json_object_get(old, "ReportStatus"));
     if (json_is_true(json_object_get(old, "delivered")))
@@ -357,10 +370,52 @@ static void cur_delete(struct sim_request *rq)
     sim_ok_json(rq, json_pack("{s:s}", "ResponseMessage", "Deleted."));
 }
 
+static void cur_tags(struct sim_request *rq)
+{
+    if (!svc_billing_open(rq))
+        return;
+    const json_t *report = json_object_get(cur_reports(rq->world), sim_param(rq, "ReportName"));
+    json_t *tags = json_object_get(report, "tags");
+    if (report == NULL)
+        sim_error(rq, 400, "ResourceNotFoundException", "No report %s.", sim_param(rq, "ReportName"));
+    else
+        sim_ok_json(rq, json_pack("{s:o}", "Tags", tags ? json_deep_copy(tags) : json_array()));
+}
+
+static void cur_tag(struct sim_request *rq)
+{
+    if (!svc_billing_open(rq))
+        return;
+    json_t *report = json_object_get(cur_reports(rq->world), sim_param(rq, "ReportName"));
+    if (report == NULL) {
+        sim_error(rq, 400, "ResourceNotFoundException", "No report %s.", sim_param(rq, "ReportName"));
+        return;
+    }
+    struct sim_before before = sim_before(report);
+    json_t *tags = json_object_get(report, "tags"), *added;
+    size_t i;
+    if (tags == NULL) {
+        tags = json_array();
+        json_object_set_new(report, "tags", tags);
+    }
+    json_array_foreach (json_object_get(rq->params, "Tags"), i, added) {
+        for (size_t k = json_array_size(tags); k-- > 0;)
+            if (svc_is(svc_text(json_array_get(tags, k), "Key"), svc_text(added, "Key")))
+                json_array_remove(tags, k);
+        json_array_append_new(tags, json_deep_copy(added));
+    }
+    char resource[300];
+    snprintf(resource, sizeof resource, "cur.reports.%s", sim_param(rq, "ReportName"));
+    sim_effect(rq, resource, before, report);
+    sim_ok_json(rq, json_object());
+}
+
 const struct sim_op sim_ops_cur[] = {
     {"cur", "DescribeReportDefinitions", false, cur_describe},
     {"cur", "PutReportDefinition", true, cur_put},
     {"cur", "ModifyReportDefinition", true, cur_modify},
     {"cur", "DeleteReportDefinition", true, cur_delete},
+    {"cur", "ListTagsForResource", false, cur_tags},
+    {"cur", "TagResource", true, cur_tag},
     {0},
 };

@@ -10,8 +10,7 @@ static json_t *features_here(struct sim_request *rq, const char *name)
     json_t *list = json_array();
     size_t i;
     json_t *one;
-    json_array_foreach(json_object_get(json_object_get(rq->world->state, "features"), name), i, one)
-    {
+    json_array_foreach (json_object_get(json_object_get(rq->world->state, "features"), name), i, one) {
         bool anywhere = svc_is(name, "sso") && !sim_trap("sso_home_region_only");
         if (!anywhere && !svc_is(svc_text(one, "region"), rq->region))
             continue;
@@ -49,7 +48,8 @@ static void features_fms(struct sim_request *rq)
 {
     const json_t *fms = json_object_get(json_object_get(rq->world->state, "features"), "fms");
     if (!svc_is(rq->region, "us-east-1"))
-        sim_error(rq, 400, "InvalidOperationException", "This operation is not supported in the '%s' region.", rq->region);
+        sim_error(rq, 400, "InvalidOperationException", "This operation is not supported in the '%s' region.",
+                  rq->region);
     else if (fms == NULL)
         sim_error(rq, 400, "ResourceNotFoundException", "There is no Firewall Manager administrator.");
     else

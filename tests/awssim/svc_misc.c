@@ -17,8 +17,7 @@ static void misc_invoices(struct sim_request *rq)
     json_t *list = json_array();
     size_t i;
     json_t *one;
-    json_array_foreach(json_object_get(rq->world->state, "invoices"), i, one)
-    {
+    json_array_foreach (json_object_get(rq->world->state, "invoices"), i, one) {
         bool take = svc_is(svc_text(one, field), svc_text(selector, "Value")) &&
                     (period == NULL || json_equal(period, json_object_get(one, "BillingPeriod")));
         if (take)
@@ -34,8 +33,7 @@ static void misc_invoice_profiles(struct sim_request *rq)
     json_t *list = json_array();
     size_t i;
     const json_t *account;
-    json_array_foreach(json_object_get(rq->params, "AccountIds"), i, account)
-    {
+    json_array_foreach (json_object_get(rq->params, "AccountIds"), i, account) {
         const char *id = json_string_value(account);
         json_t *profile = id ? json_object_get(json_object_get(rq->world->state, "invoice_profiles"), id) : NULL;
         if (profile != NULL)
@@ -51,7 +49,7 @@ static void misc_exports(struct sim_request *rq)
     json_t *list = json_array();
     const char *arn;
     json_t *one;
-    json_object_foreach(json_object_get(rq->world->state, "exports"), arn, one)
+    json_object_foreach (json_object_get(rq->world->state, "exports"), arn, one)
         json_array_append_new(list, json_pack("{s:s, s:O, s:O}", "ExportArn", arn, "ExportName",
                                               json_object_get(json_object_get(one, "Export"), "Name"), "ExportStatus",
                                               json_object_get(one, "ExportStatus")));

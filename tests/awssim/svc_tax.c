@@ -2,8 +2,8 @@
  * pending one refuses the next put. A country's seller of record is known: it may change with the registration.
  *
  * State "tax": {"inheritance": "OptIn"|"OptOut", "rejects"?: true (AWS will reject what is put next),
- *   "accounts": {"<account>": {"entry"?: {taxRegistration as put}, "status"?: "Pending", "settles_ms"?: n, "seller": text,
- *                              "address": {..}}}}. */
+ *   "accounts": {"<account>": {"entry"?: {taxRegistration as put}, "status"?: "Pending", "settles_ms"?: n, "seller":
+ * text, "address": {..}}}}. */
 #include "svc.h"
 
 #include <ctype.h>
@@ -41,8 +41,7 @@ static void tax_settle(struct sim_world *w)
 {
     const char *account;
     json_t *one;
-    json_object_foreach(tax_accounts(w), account, one)
-    {
+    json_object_foreach (tax_accounts(w), account, one) {
         if (!svc_is(svc_text(one, "status"), "Pending") || sim_now_ms() < svc_number(one, "settles_ms"))
             continue;
         const json_t *entry = json_object_get(one, "entry");
@@ -88,25 +87,33 @@ static void tax_get(struct sim_request *rq)
         sim_ok_json(rq, json_pack("{s:o}", "taxRegistration", tax_registration(one)));
 }
 
-static json_t *tax_details(struct sim_world *w, const char *account, const json_t *one)
+/* With inheritance on, members carry what the management account has. */
+static bool tax_inherits(struct sim_world *w, const char *account)
 {
+    return !svc_is(account, w->account) && svc_is(svc_text(json_object_get(w->state, "tax"), "inheritance"), "OptIn");
+}
+
+static json_t *tax_details(struct sim_world *w, const char *account, const json_t *own)
+{
+    const json_t *one = tax_inherits(w, account) ? json_object_get(tax_accounts(w), w->account) : own;
     const json_t *entry = json_object_get(one, "entry");
     const json_t *address = json_object_get(entry, "legalAddress");
     if (address == NULL)
         address = json_object_get(one, "address");
     const char *country = svc_text(address, "countryCode");
-    json_t *details = json_pack("{s:s, s:{s:s, s:s, s:s, s:{s:{s:s}}}}", "accountId", account, "accountMetaData",
-                                "accountName", svc_text(json_object_get(json_object_get(w->state, "accounts"), account), "Name"),
-                                "addressType", entry ? "TaxAddress" : "ContactAddress", "seller", svc_text(one, "seller"),
-                                "addressRoleMap", entry ? "TaxAddress" : "ContactAddress", "countryCode", country);
+    json_t *details =
+        json_pack("{s:s, s:{s:s, s:s, s:s, s:{s:{s:s}}}}", "accountId", account, "accountMetaData", "accountName",
+                  svc_text(json_object_get(json_object_get(w->state, "accounts"), account), "Name"), "addressType",
+                  entry ? "TaxAddress" : "ContactAddress", "seller", svc_text(one, "seller"), "addressRoleMap",
+                  entry ? "TaxAddress" : "ContactAddress", "countryCode", country);
     if (address != NULL)
         json_object_set_new(json_object_get(details, "accountMetaData"), "address", json_deep_copy(address));
     if (entry != NULL)
         json_object_set_new(details, "taxRegistration", tax_registration(one));
-    bool inherits = svc_is(svc_text(json_object_get(w->state, "tax"), "inheritance"), "OptIn");
-    if (inherits && !svc_is(account, w->account))
-        json_object_set_new(details, "taxInheritanceDetails", json_pack("{s:s, s:s}", "parentEntityId", w->account,
-                                                                        "inheritanceObtainedReason", "ParentOptedIn"));
+    if (tax_inherits(w, account))
+        json_object_set_new(
+            details, "taxInheritanceDetails",
+            json_pack("{s:s, s:s}", "parentEntityId", w->account, "inheritanceObtainedReason", "ParentOptedIn"));
     return details;
 }
 
@@ -128,8 +135,7 @@ static void tax_list(struct sim_request *rq)
     json_t *list = json_array();
     const char *account;
     json_t *one;
-    json_object_foreach(tax_accounts(rq->world), account, one)
-    {
+    json_object_foreach (tax_accounts(rq->world), account, one) {
         if (at >= start && at < start + max)
             json_array_append_new(list, tax_details(rq->world, account, one));
         at++;
@@ -186,12 +192,14 @@ static void tax_put(struct sim_request *rq)
         return;
     }
     struct sim_before before = sim_before(old);
-    bool same = old != NULL && json_equal(json_object_get(old, "entry"), entry) && svc_is(svc_text(old, "status"), "Verified");
+    bool same =
+        old != NULL && json_equal(json_object_get(old, "entry"), entry) && svc_is(svc_text(old, "status"), "Verified");
     json_t *one = old ? json_deep_copy(old) : json_object();
     if (!same) {
         json_object_set_new(one, "entry", json_deep_copy(entry));
         json_object_set_new(one, "status", json_string("Pending"));
-        json_object_set_new(one, "settles_ms", json_integer((json_int_t)(sim_now_ms() + svc_timing(rq->world, "tax_ms", 400))));
+        json_object_set_new(one, "settles_ms",
+                            json_integer((json_int_t)(sim_now_ms() + svc_timing(rq->world, "tax_ms", 400))));
         const char *country = svc_text(json_object_get(entry, "legalAddress"), "countryCode");
         if (country[0] != '\0')
             json_object_set_new(one, "seller", json_string(sim_tax_seller(country)));
@@ -234,10 +242,7 @@ static void tax_inheritance(struct sim_request *rq)
 }
 
 const struct sim_op sim_ops_tax[] = {
-    {"tax", "GetTaxRegistration", false, tax_get},
-    {"tax", "ListTaxRegistrations", false, tax_list},
-    {"tax", "PutTaxRegistration", true, tax_put},
-    {"tax", "DeleteTaxRegistration", true, tax_delete},
-    {"tax", "GetTaxInheritance", false, tax_inheritance},
-    {0},
+    {"tax", "GetTaxRegistration", false, tax_get},        {"tax", "ListTaxRegistrations", false, tax_list},
+    {"tax", "PutTaxRegistration", true, tax_put},         {"tax", "DeleteTaxRegistration", true, tax_delete},
+    {"tax", "GetTaxInheritance", false, tax_inheritance}, {0},
 };

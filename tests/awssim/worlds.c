@@ -1,14 +1,14 @@
 /* Worlds: every kind of organization, made from (kind, seed, index). The registry, the drawing of what differs, and the
  * operator's own three accounts; the parts are made in worlds_org.c, worlds_iam.c, worlds_billing.c, worlds_kinds.c. */
-#include "sim_core.h"
 #include "worlds.h"
+#include "sim_core.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 
 const struct sim_kind sim_kinds[] = {
-#define KIND(name, access, mfa, state, step, code, owner, verdict, what) \
-    {#name, what, access, mfa, state, step, code, owner, verdict},
+#define KIND(name, access, mfa, state, step, code, finding, owner, verdict, what)                                      \
+    {#name, what, access, mfa, state, step, code, finding, owner, verdict},
 #include "worlds.def"
 #undef KIND
 };
@@ -20,7 +20,8 @@ static struct sim_world **worlds;
 static size_t world_count, world_room;
 static struct sim_map by_account;
 
-/* ---- The registry ------------------------------------------------------------------------------------------------------ */
+/* ---- The registry
+ * ------------------------------------------------------------------------------------------------------ */
 
 size_t sim_world_count(void)
 {
@@ -50,7 +51,8 @@ static void world_register(struct sim_world *w)
     sim_index_world(w);
 }
 
-/* ---- Drawing ----------------------------------------------------------------------------------------------------------- */
+/* ---- Drawing
+ * ----------------------------------------------------------------------------------------------------------- */
 
 uint64_t make_random(struct make *m)
 {
@@ -143,10 +145,12 @@ json_t *make_map(struct make *m, const char *a, const char *b)
     return map;
 }
 
-/* ---- The customer ------------------------------------------------------------------------------------------------------ */
+/* ---- The customer
+ * ------------------------------------------------------------------------------------------------------ */
 
-static const char *const company_names[] = {"Acme", "Northwind", "Globex", "Initech", "Umbra", "Contoso", "Fabrikam", "Tailspin",
-                                            "Wingtip", "Litware", "Proseware", "Adatum", "Zenith", "Müller, Söhne", "Hooli", "Vandelay"};
+static const char *const company_names[] = {"Acme",     "Northwind",     "Globex",  "Initech", "Umbra",     "Contoso",
+                                            "Fabrikam", "Tailspin",      "Wingtip", "Litware", "Proseware", "Adatum",
+                                            "Zenith",   "Müller, Söhne", "Hooli",   "Vandelay"};
 static const char *const company_forms[] = {"GmbH", "B.V.", "SAS", "AB", "S.L.", "S.r.l.", "sp. z o.o.", "Ltd"};
 static const char *const company_countries[] = {"DE", "NL", "FR", "SE", "ES", "IT", "PL", "IE"};
 
@@ -169,7 +173,8 @@ static void make_names(struct make *m)
 static void make_customer(struct make *m, uint64_t seed)
 {
     json_t *customer = make_section(m, "customer");
-    json_object_set_new(customer, "external_ref", svc_textf("crm-%llu-%05u", (unsigned long long)(seed % 100000), m->index));
+    json_object_set_new(customer, "external_ref",
+                        svc_textf("crm-%llu-%05u", (unsigned long long)(seed % 100000), m->index));
     json_object_set_new(customer, "name", json_string(m->name));
     json_object_set_new(customer, "domain", json_string(m->domain));
     json_object_set_new(customer, "country", json_string(m->country));
@@ -198,7 +203,8 @@ static void make_access(struct make *m)
     }
     char key_id[21], secret[41];
     json_t *user = make_user(m, make_section(m, "iam"), m->w->account, "doit-onboarding");
-    json_array_append_new(json_object_get(user, "attached"), json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
+    json_array_append_new(json_object_get(user, "attached"),
+                          json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
     make_user_key(m, user, m->w->account, key_id, secret);
     json_object_set_new(customer, "access_key_id", json_string(key_id));
     json_object_set_new(customer, "secret_access_key", json_string(secret));
@@ -224,16 +230,18 @@ static struct sim_world *world_blank(const char *account, const struct sim_kind 
     return w;
 }
 
-/* ---- The operator's accounts ------------------------------------------------------------------------------------------- */
+/* ---- The operator's accounts
+ * ------------------------------------------------------------------------------------------- */
 
 #define PMA_ID "pma-doit000000001"
 
 static void make_channel(struct make *m)
 {
-    json_t *pma = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", PMA_ID, "revision", "1", "catalog", "AWS",
-                            "program", "SOLUTION_PROVIDER", "displayName", "Example Reseller EMEA", "accountId", m->w->account,
-                            "arn", "arn:aws:partnercentral:us-east-1:777788889999:catalog/AWS/program-management-account/" PMA_ID,
-                            "status", "ACTIVE");
+    json_t *pma =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", PMA_ID, "revision", "1", "catalog", "AWS",
+                  "program", "SOLUTION_PROVIDER", "displayName", "Example Reseller EMEA", "accountId", m->w->account,
+                  "arn", "arn:aws:partnercentral:us-east-1:777788889999:catalog/AWS/program-management-account/" PMA_ID,
+                  "status", "ACTIVE");
     json_object_set_new(pma, "createdAt", make_seconds(make_past(m, 400, 500)));
     json_object_set_new(pma, "startDate", make_seconds(make_past(m, 300, 400)));
     json_object_set_new(make_map(m, "channel", "pmas"), PMA_ID, pma);
@@ -248,7 +256,8 @@ static struct sim_world *world_operator(const char *role, const char *account, u
     char key_id[21], secret[41];
     json_t *customer = make_section(&m, "customer");
     json_t *user = make_user(&m, make_section(&m, "iam"), account, "orgimport");
-    json_array_append_new(json_object_get(user, "attached"), json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
+    json_array_append_new(json_object_get(user, "attached"),
+                          json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
     make_user_key(&m, user, account, key_id, secret);
     json_object_set_new(customer, "name", json_string(role));
     json_object_set_new(customer, "access_key_id", json_string(key_id));
@@ -260,22 +269,30 @@ static struct sim_world *world_operator(const char *role, const char *account, u
     return w;
 }
 
-/* ---- Making one, making all -------------------------------------------------------------------------------------------- */
+/* ---- Making one, making all
+ * -------------------------------------------------------------------------------------------- */
 
 struct sim_world *sim_world_new(const char *kind_name, uint64_t seed, int index)
 {
-    static const char *const own[][2] = {{"operator", "999900000001"}, {"partner", "777788889999"}, {"trusted", "068664126052"}};
+    static const char *const own[][2] = {
+        {"operator", "999900000001"}, {"partner", "777788889999"}, {"trusted", "068664126052"}};
     for (size_t i = 0; i < 3; i++)
         if (svc_is(kind_name, own[i][0]))
             return world_operator(own[i][0], own[i][1], seed);
     const struct sim_kind *kind = kind_by_name(kind_name);
     char account[13];
-    /* Worlds made later count from 100,000: they get a first digit of their own. The last three digits are for members. */
-    snprintf(account, sizeof account, "%u%03u%05u000", 2 + (unsigned)index / 100000 % 6, (unsigned)(seed % 1000), (unsigned)index % 100000);
+    /* Worlds made later count from 100,000: they get a first digit of their own. The last three digits are for members.
+     */
+    snprintf(account, sizeof account, "%u%03u%05u000", 2 + (unsigned)index / 100000 % 6, (unsigned)(seed % 1000),
+             (unsigned)index % 100000);
     if (kind == NULL || index < 0 || sim_world_by_account(account) != NULL)
         return NULL;
     struct sim_world *w = world_blank(account, kind, seed);
-    struct make m = {.w = w, .state = w->state, .kind = kind->name, .index = (unsigned)index, .random = seed * 1000003u + (unsigned)index};
+    struct make m = {.w = w,
+                     .state = w->state,
+                     .kind = kind->name,
+                     .index = (unsigned)index,
+                     .random = seed * 1000003u + (unsigned)index};
     m.role_access = svc_is(kind->access, "role") || (svc_is(kind->access, "any") && make_chance(&m, 50));
     m.classic = svc_is(kind->mfa, "classic") || (svc_is(kind->mfa, "any") && make_chance(&m, 33));
     m.members = make_size(&m);

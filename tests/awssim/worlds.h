@@ -1,6 +1,6 @@
 /* Making worlds: what worlds.c and its parts share. A world is built in order: organization, account, billing; then its
- * kind's twist changes what is odd about it. Everything drawn comes from (seed, index), never from the common stream, so
- * that a world is the same whatever was made before it. */
+ * kind's twist changes what is odd about it. Everything drawn comes from (seed, index), never from the common stream,
+ * so that a world is the same whatever was made before it. */
 #pragma once
 
 #include "svc.h"
@@ -11,9 +11,9 @@ struct make {
     const char *kind;
     uint64_t random;
     unsigned index;
-    unsigned members;    /* accounts beside the management account */
-    char id[21];         /* naming id of this customer */
-    bool gives_id;       /* it stands in the CSV */
+    unsigned members; /* accounts beside the management account */
+    char id[21];      /* naming id of this customer */
+    bool gives_id;    /* it stands in the CSV */
     bool role_access, classic;
     char name[64], domain[48], country[3];
     char org[16], root[8];
@@ -42,9 +42,11 @@ void make_organization(struct make *m);
 void make_policy(struct make *m, const char *type, const char *name, const char *content, const char *const *targets);
 void make_invitation(struct make *m, const char *email);
 /* worlds_iam.c */
-json_t *make_user(struct make *m, json_t *iam, const char *account, const char *name); /* in that iam section; borrowed */
+json_t *make_user(struct make *m, json_t *iam, const char *account,
+                  const char *name); /* in that iam section; borrowed */
 void make_user_key(struct make *m, json_t *user, const char *account, char ret_id[21], char ret_secret[41]);
 json_t *make_role(struct make *m, const char *path, const char *name, const char *trust); /* borrowed */
+void make_iam_policy(struct make *m, const char *name, const char *document);
 void make_tag(json_t *owner, const char *list, const char *key, const char *value);
 void make_iam(struct make *m);
 /* worlds_billing.c */

@@ -1,18 +1,31 @@
-/* What a run needs to know about its worlds, as files: the customers (CSV, as an operator would keep them), their keys (INI, mode
- * 0600), the operator's own keys, and what end each world is expected to come to (JSON, for tests). */
+/* What a run needs to know about its worlds, as files: the customers (CSV, as an operator would keep them), their keys
+ * (INI, mode 0600), the operator's own keys, and what end each world is expected to come to (JSON, for tests). */
 #include "worlds.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const csv_columns[] = {
-    "external_ref", "customer.name", "customer.domain", "customer.country", "organization.management_account_id",
-    "organization.id", "access.method", "access.role_arn", "id", "roles", "mfa_mode", "region",
-    "contacts.cloud_admin.email", "labels.tier", "vars.cloudhealth_external_id",
+    "external_ref",
+    "customer.name",
+    "customer.domain",
+    "customer.country",
+    "organization.management_account_id",
+    "organization.id",
+    "access.method",
+    "access.role_arn",
+    "id",
+    "roles",
+    "mfa_mode",
+    "region",
+    "contacts.cloud_admin.email",
+    "labels.tier",
+    "billing.profile",
+    "vars.cloudhealth_external_id",
 };
 #define CSV_COLUMNS (sizeof csv_columns / sizeof csv_columns[0])
 
@@ -44,15 +57,22 @@ static const json_t *customer_of(const struct sim_world *w)
     return json_object_get(w->state, "customer");
 }
 
-/* ---- Customers --------------------------------------------------------------------------------------------------------- */
+/* ---- Customers
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const char *csv_value(const json_t *customer, const char *column)
 {
     bool role = svc_is(svc_text(customer, "access"), "role");
-    static const char *const same[][2] = {{"external_ref", "external_ref"}, {"customer.name", "name"}, {"customer.domain", "domain"},
-                                          {"customer.country", "country"}, {"organization.management_account_id", "account"},
-                                          {"organization.id", "organization_id"}, {"id", "id"}, {"roles", "roles"},
-                                          {"mfa_mode", "mfa_mode"}, {"region", "region"}};
+    static const char *const same[][2] = {{"external_ref", "external_ref"},
+                                          {"customer.name", "name"},
+                                          {"customer.domain", "domain"},
+                                          {"customer.country", "country"},
+                                          {"organization.management_account_id", "account"},
+                                          {"organization.id", "organization_id"},
+                                          {"id", "id"},
+                                          {"roles", "roles"},
+                                          {"mfa_mode", "mfa_mode"},
+                                          {"region", "region"}};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         if (svc_is(column, same[i][0]))
             return svc_text(customer, same[i][1]);
@@ -100,7 +120,8 @@ static int write_customers(const char *path)
     return file_close(file, path);
 }
 
-/* ---- Keys -------------------------------------------------------------------------------------------------------------- */
+/* ---- Keys
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static int write_keys(const char *path, bool operator_keys)
 {
@@ -119,23 +140,28 @@ static int write_keys(const char *path, bool operator_keys)
     return file_close(file, path);
 }
 
-/* ---- Expectations ------------------------------------------------------------------------------------------------------ */
+/* ---- Expectations
+ * ------------------------------------------------------------------------------------------------------ */
 
 json_t *sim_world_describe(const struct sim_world *w, bool with_secrets)
 {
     const json_t *customer = customer_of(w);
-    json_t *shown = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "account", w->account, "name", svc_text(customer, "name"),
-                              "external_ref", svc_text(customer, "external_ref"), "kind", w->kind ? w->kind->name : "operator", "access",
-                              svc_text(customer, "access"), "mfa_mode", svc_text(customer, "mfa_mode"));
+    json_t *shown =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "account", w->account, "name", svc_text(customer, "name"),
+                  "external_ref", svc_text(customer, "external_ref"), "kind", w->kind ? w->kind->name : "operator",
+                  "access", svc_text(customer, "access"), "mfa_mode", svc_text(customer, "mfa_mode"));
     if (w->kind != NULL) {
         const struct sim_kind *k = w->kind;
         json_object_set_new(shown, "what", json_string(k->what));
-        json_object_set_new(shown, "expect", json_pack("{s:s, s:s, s:s, s:s, s:s}", "state", k->end_state, "step", k->end_step, "code",
-                                                       k->end_code, "owner", k->end_owner, "verdict", k->verdict));
+        json_object_set_new(shown, "expect",
+                            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "state", k->end_state, "step", k->end_step,
+                                      "code", k->end_code, "finding", k->end_finding, "owner", k->end_owner, "verdict",
+                                      k->verdict));
         json_object_set_new(shown, "submitted_account", json_string(svc_text(customer, "account")));
         json_object_set_new(shown, "naming_id", json_string(svc_text(customer, "id")));
         json_object_set_new(shown, "role_arn", json_string(svc_text(customer, "role_arn")));
-        json_object_set_new(shown, "accounts", json_integer((json_int_t)json_object_size(json_object_get(w->state, "accounts"))));
+        json_object_set_new(shown, "accounts",
+                            json_integer((json_int_t)json_object_size(json_object_get(w->state, "accounts"))));
     }
     if (with_secrets && svc_text(customer, "access_key_id")[0] != '\0') {
         json_object_set_new(shown, "access_key_id", json_string(svc_text(customer, "access_key_id")));
@@ -170,7 +196,8 @@ static int write_worlds(const char *path)
     return file_close(file, path);
 }
 
-int sim_worlds_write(const char *customers, const char *credentials, const char *operator_credentials, const char *worlds_file)
+int sim_worlds_write(const char *customers, const char *credentials, const char *operator_credentials,
+                     const char *worlds_file)
 {
     if (customers != NULL && write_customers(customers) != 0)
         return -1;

@@ -1,4 +1,5 @@
-/* What is odd about each kind: one function per line of worlds.def that needs one, run on a world that is otherwise healthy. */
+/* What is odd about each kind: one function per line of worlds.def that needs one, run on a world that is otherwise
+ * healthy. */
 #include "worlds.h"
 
 #include <stdio.h>
@@ -25,16 +26,20 @@ static const char *own_region(struct make *m)
 
 static json_t *own_trust(const char *external_id)
 {
-    return svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::068664126052:root\"},"
-                     "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"%s\"}}}]}", external_id);
+    return svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:"
+                     "aws:iam::068664126052:root\"},"
+                     "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"%s\"}}}]}",
+                     external_id);
 }
 
-/* ---- Names that exist -------------------------------------------------------------------------------------------------- */
+/* ---- Names that exist
+ * -------------------------------------------------------------------------------------------------- */
 
 static void twist_role_name_taken(struct make *m)
 {
     json_t *role = make_role(m, "/", "DOITINTL_CMP",
-                             "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"ec2.amazonaws.com\"},\"Action\":\"sts:AssumeRole\"}]}");
+                             "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{"
+                             "\"Service\":\"ec2.amazonaws.com\"},\"Action\":\"sts:AssumeRole\"}]}");
     make_tag(role, "Tags", "owner", "somebody");
 }
 
@@ -50,6 +55,19 @@ static void twist_role_adoptable(struct make *m)
     m->gives_id = true;
 }
 
+static void twist_policy_name_taken(struct make *m)
+{
+    make_iam_policy(m, "doitintl_cmp", "{\"Version\":\"2012-10-17\",\"Statement\":[]}");
+}
+
+/* The bootstrap role of a role customer comes on top: it is made by people, who are not asked for a quota here. */
+static void twist_role_quota(struct make *m)
+{
+    json_t *iam = make_section(m, "iam");
+    size_t roles = json_object_size(json_object_get(iam, "roles")) + (m->role_access ? 1 : 0);
+    json_object_set_new(iam, "quotas", json_pack("{s:I}", "RolesQuota", (json_int_t)roles));
+}
+
 static void twist_names_close(struct make *m)
 {
     char name[80];
@@ -61,7 +79,8 @@ static void twist_names_close(struct make *m)
     m->gives_id = true;
 }
 
-/* ---- Buckets ----------------------------------------------------------------------------------------------------------- */
+/* ---- Buckets
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void twist_bucket_squatted(struct make *m)
 {
@@ -77,12 +96,16 @@ static void twist_bucket_exists(struct make *m)
     make_tag(bucket, "tags", TAG_KEY, m->id);
     make_tag(bucket, "tags", "team", "finance");
     /* Odd spacing and order on purpose: what is foreign must come back as the same bytes. */
-    json_object_set_new(bucket, "policy",
-                        svc_textf("{ \"Version\" : \"2012-10-17\", \"Id\":\"finance\", \"Statement\":[ {\"Sid\":\"FinanceReads\",\"Effect\":\"Allow\",\"Principal\":"
-                                  "{\"AWS\":\"arn:aws:iam::%s:root\"},\"Action\":[\"s3:GetObject\",\"s3:ListBucket\"],\"Resource\":[\"arn:aws:s3:::%s\",\"arn:aws:s3:::%s/*\"]},"
-                                  "{\"Resource\":\"arn:aws:s3:::%s/*\",\"Sid\":\"NoPlainText\",\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:GetObject\","
-                                  "\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}} ] }",
-                                  m->w->account, name, name, name));
+    json_object_set_new(
+        bucket, "policy",
+        svc_textf("{ \"Version\" : \"2012-10-17\", \"Id\":\"finance\", \"Statement\":[ "
+                  "{\"Sid\":\"FinanceReads\",\"Effect\":\"Allow\",\"Principal\":"
+                  "{\"AWS\":\"arn:aws:iam::%s:root\"},\"Action\":[\"s3:GetObject\",\"s3:ListBucket\"],\"Resource\":["
+                  "\"arn:aws:s3:::%s\",\"arn:aws:s3:::%s/*\"]},"
+                  "{\"Resource\":\"arn:aws:s3:::%s/"
+                  "*\",\"Sid\":\"NoPlainText\",\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"s3:GetObject\","
+                  "\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}} ] }",
+                  m->w->account, name, name, name));
     m->gives_id = true;
 }
 
@@ -93,7 +116,16 @@ static void twist_bucket_not_ours(struct make *m)
     m->gives_id = true;
 }
 
-/* ---- Reports ----------------------------------------------------------------------------------------------------------- */
+static void twist_bucket_region(struct make *m)
+{
+    char name[64];
+    json_t *bucket = make_bucket(m, our_name(m, name), "eu-central-1");
+    make_tag(bucket, "tags", TAG_KEY, m->id);
+    m->gives_id = true;
+}
+
+/* ---- Reports
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void fill_reports(struct make *m, unsigned count)
 {
@@ -126,7 +158,8 @@ static void twist_report_namesake(struct make *m)
     m->gives_id = true;
 }
 
-/* ---- The organization ---------------------------------------------------------------------------------------------------- */
+/* ---- The organization
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void no_tree(struct make *m)
 {
@@ -143,7 +176,8 @@ static void member_key(struct make *m, char member[13])
     json_t *part = json_object();
     json_object_set_new(make_section(m, "members"), member, json_pack("{s:o}", "iam", part));
     json_t *user = make_user(m, part, member, "doit-onboarding");
-    json_array_append_new(json_object_get(user, "attached"), json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
+    json_array_append_new(json_object_get(user, "attached"),
+                          json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
     make_user_key(m, user, member, key_id, secret);
     twist_customer(m, "access_key_id", key_id);
     twist_customer(m, "secret_access_key", secret);
@@ -204,7 +238,8 @@ static void twist_suspended(struct make *m)
     }
 }
 
-/* ---- Access, root --------------------------------------------------------------------------------------------------------- */
+/* ---- Access, root
+ * --------------------------------------------------------------------------------------------------------- */
 
 static json_t *handed_user(struct make *m)
 {
@@ -240,10 +275,12 @@ static void twist_root_keys(struct make *m)
     char key_id[21], secret[41];
     make_key(m, m->w->account, key_id, secret);
     json_object_set_new(json_object_get(make_section(m, "root"), "access_keys"), key_id,
-                        json_pack("{s:s, s:s, s:o}", "secret", secret, "Status", "Active", "CreateDate", make_time(make_past(m, 900, 2000))));
+                        json_pack("{s:s, s:s, s:o}", "secret", secret, "Status", "Active", "CreateDate",
+                                  make_time(make_past(m, 900, 2000))));
 }
 
-/* ---- Billing, tax, partner, time ------------------------------------------------------------------------------------------ */
+/* ---- Billing, tax, partner, time
+ * ------------------------------------------------------------------------------------------ */
 
 static void twist_billing_off(struct make *m)
 {
@@ -292,6 +329,11 @@ static void twist_vendor_missing(struct make *m)
     json_object_set_new(make_section(m, "customer"), "vendor_missing", json_true());
 }
 
+static void twist_tax_by_hand(struct make *m)
+{
+    json_object_set_new(json_object_get(make_section(m, "customer"), "row"), "billing.profile", json_string("console"));
+}
+
 static void twist_slow(struct make *m)
 {
     json_t *timing = make_section(m, "timing");
@@ -299,7 +341,7 @@ static void twist_slow(struct make *m)
     json_object_set_new(timing, "key_ms", json_integer(2000));
     json_object_set_new(timing, "bucket_policy_ms", json_integer(2500));
     json_object_set_new(timing, "trail_ms", json_integer(4000));
-    json_object_set_new(timing, "tax_ms", json_integer(4000));
+    json_object_set_new(timing, "tax_ms", json_integer(1500));
     json_object_set_new(timing, "delivery_ms", json_integer(5000));
 }
 
@@ -319,6 +361,10 @@ static const struct twist {
     {"admin_by_group", twist_admin_by_group},
     {"mends_after_failure", twist_role_name_taken},
     {"role_name_taken", twist_role_name_taken},
+    {"policy_name_taken", twist_policy_name_taken},
+    {"role_quota", twist_role_quota},
+    {"bucket_other_region", twist_bucket_region},
+    {"tax_by_hand", twist_tax_by_hand},
     {"bucket_squatted", twist_bucket_squatted},
     {"bucket_not_ours", twist_bucket_not_ours},
     {"five_reports", twist_five_reports},

@@ -9,12 +9,13 @@ static json_t *org_arn(const struct make *m, const char *type, const char *id)
     return svc_textf("arn:aws:organizations::%s:%s/%s%s%s", m->w->account, type, m->org, id[0] ? "/" : "", id);
 }
 
-static void org_account(struct make *m, const char *account, const char *name, const char *email, const char *state, bool created)
+static void org_account(struct make *m, const char *account, const char *name, const char *email, const char *state,
+                        bool created)
 {
     json_t *arn = org_arn(m, "account", account);
-    json_t *one = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s}", "Id", account, "Arn", arn, "Email", email, "Name", name, "Status",
-                            svc_is(state, "ACTIVE") ? "ACTIVE" : "SUSPENDED", "State", state, "JoinedMethod",
-                            created ? "CREATED" : "INVITED");
+    json_t *one = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s}", "Id", account, "Arn", arn, "Email", email, "Name",
+                            name, "Status", svc_is(state, "ACTIVE") ? "ACTIVE" : "SUSPENDED", "State", state,
+                            "JoinedMethod", created ? "CREATED" : "INVITED");
     json_object_set_new(one, "JoinedTimestamp", make_seconds(m->founded_ms + make_below(m, 200) * 86400000u));
     json_object_set_new(one, "Paths", json_array());
     json_object_set_new(make_section(m, "accounts"), account, one);
@@ -31,7 +32,8 @@ static void org_place(struct make *m, const char *parent, const char *list, cons
     json_array_append_new(json_object_get(node, list), json_string(child));
 }
 
-/* ---- The tree ---------------------------------------------------------------------------------------------------------- */
+/* ---- The tree
+ * ---------------------------------------------------------------------------------------------------------- */
 
 #define UNITS_MAX 64
 
@@ -45,7 +47,8 @@ struct units {
 /* Unit 0 is the root; every other hangs below an earlier one, five deep at most. */
 static void org_units(struct make *m, struct units *u)
 {
-    static const char *const names[] = {"Workloads", "Sandbox", "Security", "Infrastructure", "Production", "Staging", "Suspended", "Exceptions"};
+    static const char *const names[] = {"Workloads",  "Sandbox", "Security",  "Infrastructure",
+                                        "Production", "Staging", "Suspended", "Exceptions"};
     unsigned wanted = 1 + (unsigned)make_below(m, 4) + m->members / 12;
     if (wanted > UNITS_MAX - 1)
         wanted = UNITS_MAX - 1;
@@ -84,12 +87,13 @@ static void org_members(struct make *m, const struct units *u)
         json_array_append_new(json_object_get(one, "Paths"), svc_textf("%s%s/", u->path[unit], account));
         if (make_chance(m, 20))
             json_object_set_new(make_section(m, "org_tags"), account,
-                                json_pack("[{s:s, s:s}, {s:s, s:s}]", "Key", "cost-center", "Value", uses[(n + 3) % 8], "Key", "owner",
-                                          "Value", m->domain));
+                                json_pack("[{s:s, s:s}, {s:s, s:s}]", "Key", "cost-center", "Value", uses[(n + 3) % 8],
+                                          "Key", "owner", "Value", m->domain));
     }
 }
 
-/* ---- Policies ---------------------------------------------------------------------------------------------------------- */
+/* ---- Policies
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static json_t *policy_target(struct make *m, const char *id)
 {
@@ -109,8 +113,9 @@ void make_policy(struct make *m, const char *type, const char *name, const char 
     lower[at] = '\0';
     make_letters(m, false, 8, id + 2);
     json_t *policy = json_pack("{s:{s:s, s:o, s:s, s:s, s:s, s:b}, s:s, s:[]}", "PolicySummary", "Id", id, "Arn",
-                               svc_textf("arn:aws:organizations::%s:policy/%s/%s/%s", m->w->account, m->org, lower, id), "Name", name,
-                               "Description", "Made by the customer", "Type", type, "AwsManaged", 0, "Content", content, "targets");
+                               svc_textf("arn:aws:organizations::%s:policy/%s/%s/%s", m->w->account, m->org, lower, id),
+                               "Name", name, "Description", "Made by the customer", "Type", type, "AwsManaged", 0,
+                               "Content", content, "targets");
     for (size_t i = 0; targets != NULL && targets[i] != NULL; i++)
         json_array_append_new(json_object_get(policy, "targets"), policy_target(m, targets[i]));
     json_object_set_new(make_section(m, "policies"), id, policy);
@@ -118,29 +123,36 @@ void make_policy(struct make *m, const char *type, const char *name, const char 
 
 static void org_full_access(struct make *m, const struct units *u)
 {
-    json_t *policy = json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:b}, s:s, s:[]}", "PolicySummary", "Id", "p-FullAWSAccess", "Arn",
-                               "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess", "Name", "FullAWSAccess",
-                               "Description", "Allows access to every operation", "Type", "SERVICE_CONTROL_POLICY", "AwsManaged", 1,
-                               "Content", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}",
-                               "targets");
+    json_t *policy = json_pack(
+        "{s:{s:s, s:s, s:s, s:s, s:s, s:b}, s:s, s:[]}", "PolicySummary", "Id", "p-FullAWSAccess", "Arn",
+        "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess", "Name", "FullAWSAccess",
+        "Description", "Allows access to every operation", "Type", "SERVICE_CONTROL_POLICY", "AwsManaged", 1, "Content",
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}",
+        "targets");
     json_t *targets = json_object_get(policy, "targets");
     for (unsigned i = 0; i < u->count; i++)
         json_array_append_new(targets, policy_target(m, u->id[i]));
     const char *account;
     json_t *one;
-    json_object_foreach(make_section(m, "accounts"), account, one) json_array_append_new(targets, policy_target(m, account));
+    json_object_foreach (make_section(m, "accounts"), account, one)
+        json_array_append_new(targets, policy_target(m, account));
     json_object_set_new(make_section(m, "policies"), "p-FullAWSAccess", policy);
 }
 
 static void org_policies(struct make *m, const struct units *u)
 {
     static const char *const deny[][2] = {
-        {"deny-leave", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"DenyLeave\",\"Effect\":\"Deny\",\"Action\":\"organizations:LeaveOrganization\",\"Resource\":\"*\"}]}"},
-        {"deny-regions", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"DenyRegions\",\"Effect\":\"Deny\",\"NotAction\":[\"iam:*\",\"organizations:*\",\"s3:*\"],"
-                         "\"Resource\":\"*\",\"Condition\":{\"StringNotEquals\":{\"aws:RequestedRegion\":[\"eu-west-1\",\"us-east-1\"]}}}]}"},
-        {"deny-root", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"DenyRoot\",\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\","
+        {"deny-leave", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"DenyLeave\",\"Effect\":\"Deny\","
+                       "\"Action\":\"organizations:LeaveOrganization\",\"Resource\":\"*\"}]}"},
+        {"deny-regions", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"DenyRegions\",\"Effect\":\"Deny\","
+                         "\"NotAction\":[\"iam:*\",\"organizations:*\",\"s3:*\"],"
+                         "\"Resource\":\"*\",\"Condition\":{\"StringNotEquals\":{\"aws:RequestedRegion\":[\"eu-west-"
+                         "1\",\"us-east-1\"]}}}]}"},
+        {"deny-root", "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"DenyRoot\",\"Effect\":\"Deny\",\"Action\":"
+                      "\"*\",\"Resource\":\"*\","
                       "\"Condition\":{\"StringLike\":{\"aws:PrincipalArn\":\"arn:aws:iam::*:root\"}}}]}"},
-        {"protect-trail", "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Deny\", \"Action\": [\"cloudtrail:StopLogging\", \"cloudtrail:DeleteTrail\"], \"Resource\": \"*\"}]}"},
+        {"protect-trail", "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Deny\", \"Action\": "
+                          "[\"cloudtrail:StopLogging\", \"cloudtrail:DeleteTrail\"], \"Resource\": \"*\"}]}"},
     };
     unsigned wanted = 1 + (unsigned)make_below(m, 3) + m->members / 25;
     org_full_access(m, u);
@@ -153,10 +165,12 @@ static void org_policies(struct make *m, const struct units *u)
     if (!make_chance(m, 40))
         return;
     const char *at_root[] = {m->root, NULL};
-    make_policy(m, "TAG_POLICY", "cost-tags", "{\"tags\":{\"cost-center\":{\"tag_key\":{\"@@assign\":\"cost-center\"}}}}", at_root);
+    make_policy(m, "TAG_POLICY", "cost-tags",
+                "{\"tags\":{\"cost-center\":{\"tag_key\":{\"@@assign\":\"cost-center\"}}}}", at_root);
 }
 
-/* ---- Trusted services, delegation, features ------------------------------------------------------------------------------ */
+/* ---- Trusted services, delegation, features
+ * ------------------------------------------------------------------------------ */
 
 static void org_trust(struct make *m, const char *principal)
 {
@@ -190,8 +204,9 @@ static void org_features(struct make *m)
     org_trust(m, "cloudtrail.amazonaws.com");
     if (make_chance(m, 70)) {
         org_trust(m, "sso.amazonaws.com");
-        json_t *instance = json_pack("{s:o, s:o, s:s, s:s, s:s}", "InstanceArn", make_id(m, "arn:aws:sso:::instance/ssoins-", 16, false),
-                                     "IdentityStoreId", make_id(m, "d-", 10, false), "OwnerAccountId", m->w->account, "Status", "ACTIVE",
+        json_t *instance = json_pack("{s:o, s:o, s:s, s:s, s:s}", "InstanceArn",
+                                     make_id(m, "arn:aws:sso:::instance/ssoins-", 16, false), "IdentityStoreId",
+                                     make_id(m, "d-", 10, false), "OwnerAccountId", m->w->account, "Status", "ACTIVE",
                                      "region", region);
         json_object_set_new(features, "sso", json_pack("[o]", instance));
     }
@@ -205,10 +220,11 @@ static void org_features(struct make *m)
     }
     if (make_chance(m, 30)) {
         org_trust(m, "ram.amazonaws.com");
-        json_t *arn = svc_textf("arn:aws:ram:us-east-1:%s:resource-share/%08x-2b3c-4d5e-8f90-a1b2c3d4e5f6", m->w->account,
-                                (unsigned)make_random(m));
-        json_t *share = json_pack("{s:o, s:s, s:s, s:b, s:s, s:s}", "resourceShareArn", arn, "name", "transit", "owningAccountId",
-                                  m->w->account, "allowExternalPrincipals", 0, "status", "ACTIVE", "region", "us-east-1");
+        json_t *arn = svc_textf("arn:aws:ram:us-east-1:%s:resource-share/%08x-2b3c-4d5e-8f90-a1b2c3d4e5f6",
+                                m->w->account, (unsigned)make_random(m));
+        json_t *share =
+            json_pack("{s:o, s:s, s:s, s:b, s:s, s:s}", "resourceShareArn", arn, "name", "transit", "owningAccountId",
+                      m->w->account, "allowExternalPrincipals", 0, "status", "ACTIVE", "region", "us-east-1");
         json_object_set_new(features, "ram", json_pack("[o]", share));
     }
     if (m->members == 0)
@@ -233,9 +249,9 @@ void make_invitation(struct make *m, const char *email)
     make_letters(m, false, 8, id + 2);
     uint64_t now = sim_now_ms();
     json_t *one = json_pack("{s:s, s:o, s:[{s:s, s:s}, {s:s, s:s}], s:s, s:s, s:[{s:s, s:s}]}", "Id", id, "Arn",
-                            svc_textf("arn:aws:organizations::%s:handshake/%s/invite/%s", m->w->account, m->org, id), "Parties", "Id",
-                            m->org, "Type", "ORGANIZATION", "Id", email, "Type", "EMAIL", "State", "OPEN", "Action", "INVITE", "Resources",
-                            "Value", m->org, "Type", "ORGANIZATION");
+                            svc_textf("arn:aws:organizations::%s:handshake/%s/invite/%s", m->w->account, m->org, id),
+                            "Parties", "Id", m->org, "Type", "ORGANIZATION", "Id", email, "Type", "EMAIL", "State",
+                            "OPEN", "Action", "INVITE", "Resources", "Value", m->org, "Type", "ORGANIZATION");
     json_object_set_new(one, "RequestedTimestamp", make_seconds(now - 86400000u));
     json_object_set_new(one, "ExpirationTimestamp", make_seconds(now + 14u * 86400000u));
     json_array_append_new(list, one);
@@ -252,16 +268,18 @@ void make_organization(struct make *m)
     memcpy(m->root, "r-", 3);
     make_letters(m, false, 4, m->root + 2);
     snprintf(root_email, sizeof root_email, "aws-root@%s", m->domain);
-    json_t *organization = json_pack("{s:s, s:o, s:s, s:s, s:o, s:s, s:[{s:s, s:s}]}", "Id", m->org, "Arn", org_arn(m, "organization", ""),
-                                     "FeatureSet", "ALL", "MasterAccountId", m->w->account, "MasterAccountArn",
-                                     org_arn(m, "account", m->w->account), "MasterAccountEmail", root_email, "AvailablePolicyTypes",
-                                     "Type", "SERVICE_CONTROL_POLICY", "Status", "ENABLED");
+    json_t *organization =
+        json_pack("{s:s, s:o, s:s, s:s, s:o, s:s, s:[{s:s, s:s}]}", "Id", m->org, "Arn", org_arn(m, "organization", ""),
+                  "FeatureSet", "ALL", "MasterAccountId", m->w->account, "MasterAccountArn",
+                  org_arn(m, "account", m->w->account), "MasterAccountEmail", root_email, "AvailablePolicyTypes",
+                  "Type", "SERVICE_CONTROL_POLICY", "Status", "ENABLED");
     json_object_set_new(m->state, "organization", organization);
     json_object_set_new(make_section(m, "root"), "email", json_string(root_email));
     json_object_set_new(make_section(m, "tree"), "roots",
-                        json_pack("[{s:s, s:o, s:s, s:[{s:s, s:s}, {s:s, s:s}]}]", "Id", m->root, "Arn", org_arn(m, "root", m->root),
-                                  "Name", "Root", "PolicyTypes", "Type", "SERVICE_CONTROL_POLICY", "Status", "ENABLED", "Type",
-                                  "TAG_POLICY", "Status", "ENABLED"));
+                        json_pack("[{s:s, s:o, s:s, s:[{s:s, s:s}, {s:s, s:s}]}]", "Id", m->root, "Arn",
+                                  org_arn(m, "root", m->root), "Name", "Root", "PolicyTypes", "Type",
+                                  "SERVICE_CONTROL_POLICY", "Status", "ENABLED", "Type", "TAG_POLICY", "Status",
+                                  "ENABLED"));
     make_map(m, "tree", "ous");
     org_units(m, u);
     org_account(m, m->w->account, m->name, root_email, "ACTIVE", false);
