@@ -19,11 +19,12 @@ static const struct aws_service cloudtrail = {
 
 static int build_lookup(const json_t *args, struct aws_request *ret, struct err *err)
 {
-    if (build_check(args, "start_ms!:int end_ms!:int NextToken", err))
+    if (build_check(args, "start_ms!:int end_ms:int NextToken", err))
         return -1;
-    json_auto_t *wire = json_make("{s:[{s:s,s:s}],s:I,s:I,s:i}", "LookupAttributes", "AttributeKey", "ReadOnly", "AttributeValue",
-                                  "false", "StartTime", (json_int_t)(json_int_at(args, "start_ms") / 1000), "EndTime",
-                                  (json_int_t)((json_int_at(args, "end_ms") + 999) / 1000), "MaxResults", 50);
+    json_auto_t *wire = json_make("{s:[{s:s,s:s}],s:I,s:i}", "LookupAttributes", "AttributeKey", "ReadOnly", "AttributeValue", "false",
+                                  "StartTime", (json_int_t)(json_int_at(args, "start_ms") / 1000), "MaxResults", 50);
+    if (json_has(args, "end_ms"))
+        json_put_int(wire, "EndTime", (json_int_at(args, "end_ms") + 999) / 1000);
     if (json_has(args, "NextToken"))
         json_put_str(wire, "NextToken", json_str_at(args, "NextToken"));
     return build_json(wire, "LookupAttributes:object StartTime:int EndTime:int MaxResults:int NextToken", ret, err);
