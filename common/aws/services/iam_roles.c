@@ -42,7 +42,7 @@ BUILD_QUERY(list_roles_build, "PathPrefix Marker MaxItems:int")
 static json_t *list_roles_parse(const struct aws_reply *reply, struct err *err)
 {
     return parse_list(parse_query(reply, "ListRolesResult", err), "Roles.member",
-                      "RoleName>name! Path! Arn! Description MaxSessionDuration>max_session:int", "roles", "Marker",
+                      "RoleName>name! Path! Arn! RoleId Description MaxSessionDuration>max_session:int", "roles", "Marker",
                       err);
 }
 
