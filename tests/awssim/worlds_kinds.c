@@ -35,6 +35,10 @@ static json_t *own_trust(const char *external_id)
 /* ---- Names that exist
  * -------------------------------------------------------------------------------------------------- */
 
+static const char *const ec2_trust = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{"
+                                     "\"Service\":\"ec2.amazonaws.com\"},"
+                                     "\"Action\":\"sts:AssumeRole\"}]}";
+
 static void twist_role_name_taken(struct make *m)
 {
     json_t *role = make_role(m, "/", "DOITINTL_CMP",
@@ -57,7 +61,9 @@ static void twist_role_adoptable(struct make *m)
 
 static void twist_policy_name_taken(struct make *m)
 {
-    make_iam_policy(m, "doitintl_cmp", "{\"Version\":\"2012-10-17\",\"Statement\":[]}");
+    make_iam_policy(m, "doitintl_cmp",
+                    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"ce:Get*\","
+                    "\"Resource\":\"*\"}]}");
 }
 
 /* The bootstrap role of a role customer comes on top: it is made by people, who are not asked for a quota here. */
@@ -71,8 +77,8 @@ static void twist_role_quota(struct make *m)
 static void twist_names_close(struct make *m)
 {
     char name[80];
-    make_role(m, "/", "doitintl_cmp2", "{\"Version\":\"2012-10-17\",\"Statement\":[]}");
-    make_role(m, "/", "AWSAdmins", "{\"Version\":\"2012-10-17\",\"Statement\":[]}");
+    make_role(m, "/", "doitintl_cmp2", ec2_trust);
+    make_role(m, "/", "AWSAdmins", ec2_trust);
     snprintf(name, sizeof name, "doitintl-awsops-%s-old", m->id);
     make_bucket(m, name, "us-east-1");
     make_report(m, name, name, "us-east-1");
