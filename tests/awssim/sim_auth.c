@@ -29,7 +29,13 @@ struct holder { /* whose key it is */
     const json_t *key;
 };
 
-static struct sim_map signing_keys, sessions;
+/* When a long-lived key was last used, beside the state: using a key must not change a world's digest. */
+struct last_use {
+    uint64_t at_ms;
+    char service[48], region[40];
+};
+
+static struct sim_map signing_keys, sessions, last_uses;
 static uint64_t verified, cache_hits;
 
 /* ---- keys ---- */
@@ -462,6 +468,30 @@ static bool payload_hash(struct sim_request *rq, const struct sim_raw *raw, char
     return true;
 }
 
+static void note_use(const struct signing *s)
+{
+    struct last_use *use = sim_map_get(&last_uses, s->key_id);
+    if (!use) {
+        use = calloc(1, sizeof *use);
+        if (!use)
+            abort();
+        sim_map_put(&last_uses, s->key_id, use);
+    }
+    use->at_ms = sim_now_ms();
+    memcpy(use->service, s->service, sizeof use->service);
+    memcpy(use->region, s->region, sizeof use->region);
+}
+
+json_t *sim_key_last_used(const char *key_id)
+{
+    const struct last_use *use = sim_map_get(&last_uses, key_id);
+    char at[32];
+    if (!use)
+        return NULL;
+    sim_rfc3339(use->at_ms, at);
+    return json_pack("{s:s, s:s, s:s}", "LastUsedDate", at, "ServiceName", use->service, "Region", use->region);
+}
+
 static void set_caller(struct sim_request *rq, const struct signing *s, const struct holder *who)
 {
     rq->world = who->world;
@@ -515,6 +545,8 @@ bool sim_authenticate(struct sim_request *rq, const struct sim_raw *raw)
     if (!check_token(rq, raw, &who))
         return false;
     verified++;
+    if (!who.session)
+        note_use(&s);
     set_caller(rq, &s, &who);
     return true;
 }

@@ -92,6 +92,7 @@ struct sim_session { /* temporary credentials made by AssumeRole */
 bool sim_authenticate(struct sim_request *rq, const struct sim_raw *raw);
 struct sim_session *sim_session_new(const char *account, const char *role, const char *name, uint64_t life_ms, json_t *policy);
 const struct sim_session *sim_session_of(const char *key_id);
+json_t *sim_key_last_used(const char *key_id); /* {LastUsedDate, ServiceName, Region} or NULL; new */
 json_t *sim_auth_stats(void);
 
 /* ---- What may they do (sim_policy.c) ---- */

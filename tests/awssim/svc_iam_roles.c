@@ -250,6 +250,21 @@ static void list_instance_profiles(struct sim_request *rq)
     iam_page(rq, NULL, "InstanceProfiles", list);
 }
 
+static void remove_from_instance_profile(struct sim_request *rq)
+{
+    json_t *role = iam_get_ours(rq, IAM_ROLE, sim_param(rq, "RoleName"));
+    json_t *names = json_object_get(role, "instance_profiles");
+    for (size_t i = 0; i < json_array_size(names); i++)
+        if (svc_is(json_string_value(json_array_get(names, i)), sim_param(rq, "InstanceProfileName"))) {
+            struct sim_before before = sim_before(role);
+            json_array_remove(names, i);
+            changed(rq, role, before);
+            return;
+        }
+    if (role)
+        sim_error(rq, 404, "NoSuchEntity", "Instance Profile %s cannot be found.", sim_param(rq, "InstanceProfileName"));
+}
+
 const struct sim_op iam_role_ops[] = {
     {"iam", "CreateRole", true, create_role},
     {"iam", "GetRole", false, get_role},
@@ -261,5 +276,6 @@ const struct sim_op iam_role_ops[] = {
     {"iam", "UntagRole", true, untag_role},
     {"iam", "ListRoleTags", false, list_role_tags},
     {"iam", "ListInstanceProfilesForRole", false, list_instance_profiles},
+    {"iam", "RemoveRoleFromInstanceProfile", true, remove_from_instance_profile},
     {0},
 };

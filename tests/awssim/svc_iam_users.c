@@ -211,13 +211,16 @@ static void get_key_last_used(struct sim_request *rq)
     json_t *user;
     json_object_foreach(iam_all(rq, IAM_USER), name, user)
     {
-        json_t *key = json_object_get(json_object_get(user, "access_keys"), id);
-        json_t *used = json_object_get(key, "last_used");
-        if (key) {
-            sim_ok_query(rq, json_pack("{s:s, s:o}", "UserName", name, "AccessKeyLastUsed",
-                                       used ? json_copy(used) : json_pack("{s:s, s:s}", "ServiceName", "N/A", "Region", "N/A")));
-            return;
-        }
+        json_t *key = json_object_get(json_object_get(user, "access_keys"), id), *used;
+        if (!key)
+            continue;
+        used = sim_key_last_used(id);
+        if (!used && json_object_get(key, "last_used")) /* from before the simulation began */
+            used = json_copy(json_object_get(key, "last_used"));
+        if (!used)
+            used = json_pack("{s:s, s:s}", "ServiceName", "N/A", "Region", "N/A");
+        sim_ok_query(rq, json_pack("{s:s, s:o}", "UserName", name, "AccessKeyLastUsed", used));
+        return;
     }
     sim_error(rq, 403, "AccessDenied", "User: %s is not authorized to perform: iam:GetAccessKeyLastUsed", rq->caller_arn);
 }
