@@ -2,8 +2,8 @@
 """Writes tests/vectors/aws/*/*/request.json from args.json with botocore: a second implementation says what must go out.
 
 Usage: aws_vectors.py [--check]   (--check: compare instead of writing; exit 77 without botocore)
-Our args are AWS's own members, with three conveniences that are undone here: policy documents are JSON values, S3's bodies are
-built from a few words, and CUR's page size is fixed.
+Our args are AWS's own members, with a few conveniences that are undone here: policy documents are JSON values, S3's bodies are
+built from a few words, CUR's page size is fixed, CloudTrail is asked for writes between two milliseconds, RAM for our own shares.
 """
 import json
 import os
@@ -55,6 +55,12 @@ def params(service, op, args, model):
         return s3_params(op, args)
     if service == "cur" and op == "DescribeReportDefinitions":
         args = dict(args, MaxResults=5)
+    if service == "cloudtrail":
+        args = {"LookupAttributes": [{"AttributeKey": "ReadOnly", "AttributeValue": "false"}], "MaxResults": 50,
+                "StartTime": args["start_ms"] // 1000, "EndTime": -(-args["end_ms"] // 1000),
+                **{k: v for k, v in args.items() if k == "NextToken"}}
+    if service == "ram":
+        args = dict(args, resourceOwner="SELF")
     members = model.input_shape.members if model.input_shape else {}
     out = {}
     for name, value in args.items():
