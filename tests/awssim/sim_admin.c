@@ -69,8 +69,7 @@ static void show_digest(struct sim_request *rq, struct sim_world *w)
     json_t *sections = json_object();
     const char *name;
     json_t *value;
-    json_object_foreach(w->state, name, value)
-    {
+    json_object_foreach (w->state, name, value) {
         struct sim_before part = sim_before(value);
         if (strcmp(name, "trail_events") != 0)
             json_object_set_new(sections, name, json_string(part.digest));
@@ -174,11 +173,12 @@ static void stats(struct sim_request *rq)
 {
     uint64_t made = 0, repeated = 0;
     sim_effects_count(&made, &repeated);
-    say(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "requests", (json_int_t)sim_counters.requests,
-                           "refused", (json_int_t)sim_counters.refused, "effects", (json_int_t)made, "repeats",
-                           (json_int_t)repeated, "worlds", (json_int_t)sim_world_count(), "up_ms",
-                           (json_int_t)(sim_real_ms() - sim_counters.started_ms), "auth", sim_auth_stats(), "faults",
-                           sim_faults_show()));
+    say(rq, 200,
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "requests", (json_int_t)sim_counters.requests, "refused",
+                  (json_int_t)sim_counters.refused, "effects", (json_int_t)made, "repeats", (json_int_t)repeated,
+                  "worlds", (json_int_t)sim_world_count(), "up_ms",
+                  (json_int_t)(sim_real_ms() - sim_counters.started_ms), "auth", sim_auth_stats(), "faults",
+                  sim_faults_show()));
 }
 
 static void faults(struct sim_request *rq, const json_t *body)

@@ -1,4 +1,5 @@
-/* Who signed a request: AWS Signature Version 4 checked by code of its own, so that an error in common/aws/sigv4.c shows here.
+/* Who signed a request: AWS Signature Version 4 checked by code of its own, so that an error in common/aws/sigv4.c
+ * shows here.
  *
  * Invariant: no handler runs before the signature, its age, and the key's state have been checked. */
 #include "sim_core.h"
@@ -11,7 +12,6 @@
 #include <time.h>
 
 #define SIGNING_KEYS_MAX 60000u
-#define KEY_SETTLES_MS 700u /* how long a new access key is unknown, under the trap */
 
 struct signing {
     char key_id[64], date[9], region[40], service[48];
@@ -20,125 +20,8 @@ struct signing {
     char at[17]; /* x-amz-date */
 };
 
-struct holder { /* whose key it is */
-    struct sim_world *world;
-    char account[13];
-    char user[65]; /* "" for root */
-    const char *secret;
-    const struct sim_session *session;
-    const json_t *key;
-};
-
-/* When a long-lived key was last used, beside the state: using a key must not change a world's digest. */
-struct last_use {
-    uint64_t at_ms;
-    char service[48], region[40];
-};
-
-static struct sim_map signing_keys, sessions, last_uses;
+static struct sim_map signing_keys;
 static uint64_t verified, cache_hits;
-
-/* ---- keys ---- */
-
-static bool find_in_account(struct sim_world *w, const char *account, const char *key_id, struct holder *ret)
-{
-    const json_t *key = json_object_get(json_object_get(sim_account_root(w, account), "access_keys"), key_id);
-    if (key) {
-        ret->user[0] = '\0';
-        ret->key = key;
-        return true;
-    }
-    const char *name;
-    json_t *user;
-    json_object_foreach(json_object_get(sim_account_iam(w, account), "users"), name, user)
-    {
-        key = json_object_get(json_object_get(user, "access_keys"), key_id);
-        if (key) {
-            snprintf(ret->user, sizeof ret->user, "%s", name);
-            ret->key = key;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool key_is_usable(const json_t *key)
-{
-    const char *status = json_string_value(json_object_get(key, "Status"));
-    if (status && strcmp(status, "Active") != 0)
-        return false;
-    json_int_t usable = json_integer_value(json_object_get(key, "usable_ms"));
-    return !sim_trap("iam_new_key_not_known") || (uint64_t)usable <= sim_now_ms();
-}
-
-static bool find_holder(const char *key_id, struct holder *ret)
-{
-    const struct sim_session *session = sim_map_get(&sessions, key_id);
-    if (session) {
-        ret->session = session;
-        snprintf(ret->account, sizeof ret->account, "%s", session->account);
-        ret->world = sim_world_of_account(session->account);
-        ret->secret = session->secret;
-        return ret->world != NULL;
-    }
-    if (!sim_account_of_key(key_id, ret->account))
-        return false;
-    ret->world = sim_world_of_account(ret->account);
-    if (!ret->world || !find_in_account(ret->world, ret->account, key_id, ret) || !key_is_usable(ret->key))
-        return false;
-    ret->secret = json_string_value(json_object_get(ret->key, "secret"));
-    return ret->secret != NULL;
-}
-
-/* ---- sessions ---- */
-
-static void drop_expired(void)
-{
-    struct sim_map kept = {0};
-    uint64_t now = sim_now_ms();
-    for (size_t i = 0; i < sessions.room; i++) {
-        struct sim_session *s = sessions.slots[i].value;
-        if (!sessions.slots[i].key)
-            continue;
-        if (s->expires_ms + 3600000 > now) {
-            sim_map_put(&kept, sessions.slots[i].key, s); /* expired ones stay an hour, to be called expired */
-        } else {
-            json_decref(s->policy);
-            free(s);
-        }
-    }
-    sim_map_clear(&sessions, NULL);
-    sessions = kept;
-}
-
-struct sim_session *sim_session_new(const char *account, const char *role, const char *name, uint64_t life_ms,
-                                    json_t *policy)
-{
-    if (sessions.used >= 20000 && (sessions.used & (sessions.used - 1)) == 0)
-        drop_expired();
-    struct sim_session *s = calloc(1, sizeof *s);
-    if (!s)
-        abort();
-    sim_key_id("ASIA", account, s->key_id);
-    sim_secret_key(s->secret);
-    for (int i = 0; i < 200; i += 40) {
-        char part[41];
-        sim_secret_key(part);
-        memcpy(s->token + i, part, 41);
-    }
-    snprintf(s->account, sizeof s->account, "%s", account);
-    snprintf(s->role, sizeof s->role, "%s", role);
-    snprintf(s->name, sizeof s->name, "%s", name);
-    s->expires_ms = sim_now_ms() + life_ms;
-    s->policy = policy;
-    sim_map_put(&sessions, s->key_id, s);
-    return s;
-}
-
-const struct sim_session *sim_session_of(const char *key_id)
-{
-    return sim_map_get(&sessions, key_id);
-}
 
 /* ---- the signature ---- */
 
@@ -266,8 +149,8 @@ static void canonical_query(const char *query, struct sim_text *ret)
     }
 }
 
-static void signature_of(const struct signing *s, const char *secret, const struct sim_raw *raw, const char *payload_hash,
-                         char ret[65])
+static void signature_of(const struct signing *s, const char *secret, const struct sim_raw *raw,
+                         const char *payload_hash, char ret[65])
 {
     static struct sim_text canonical; /* one thread; kept, so that a request costs no allocation here */
     canonical.bytes = 0;
@@ -288,8 +171,8 @@ static void signature_of(const struct signing *s, const char *secret, const stru
     sim_text_printf(&canonical, "\n%s\n%s", s->signed_headers, payload_hash);
     char digest[65], to_sign[512];
     sim_sha256_hex(canonical.data, canonical.bytes, digest);
-    int n = snprintf(to_sign, sizeof to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", s->at, s->date, s->region,
-                     s->service, digest);
+    int n = snprintf(to_sign, sizeof to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n%s", s->at, s->date,
+                     s->region, s->service, digest);
     unsigned char mac[32];
     hmac(signing_key(s, secret), 32, to_sign, (size_t)n, mac);
     sim_hex(mac, sizeof mac, ret);
@@ -400,7 +283,8 @@ static void check_signed(void *arg, const char *name, const char *value)
 {
     struct unsigned_check *check = arg;
     (void)value;
-    if ((strncasecmp(name, "x-amz-", 6) == 0 || strcasecmp(name, "host") == 0) && !is_signed(check->s->signed_headers, name))
+    if ((strncasecmp(name, "x-amz-", 6) == 0 || strcasecmp(name, "host") == 0) &&
+        !is_signed(check->s->signed_headers, name))
         check->found = true;
 }
 
@@ -418,7 +302,8 @@ static bool check_age(struct sim_request *rq, const struct signing *s)
 {
     uint64_t signed_ms = 0, now = sim_server_ms();
     if (!time_of(s->at, &signed_ms) || strncmp(s->at, s->date, 8) != 0)
-        return refuse(rq, BAD_SIGNATURE, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP");
+        return refuse(rq, BAD_SIGNATURE,
+                      "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP");
     uint64_t life = strcmp(s->service, "s3") == 0 ? 900000 : 300000;
     uint64_t past = sim_options.signature_life_ms ? sim_options.signature_life_ms : life;
     char text[256], at[32];
@@ -436,7 +321,7 @@ static bool check_age(struct sim_request *rq, const struct signing *s)
     return true;
 }
 
-static bool check_token(struct sim_request *rq, const struct sim_raw *raw, const struct holder *who)
+static bool check_token(struct sim_request *rq, const struct sim_raw *raw, const struct sim_holder *who)
 {
     const char *token = sim_http_header(raw->http, "x-amz-security-token");
     if (!who->session)
@@ -468,31 +353,7 @@ static bool payload_hash(struct sim_request *rq, const struct sim_raw *raw, char
     return true;
 }
 
-static void note_use(const struct signing *s)
-{
-    struct last_use *use = sim_map_get(&last_uses, s->key_id);
-    if (!use) {
-        use = calloc(1, sizeof *use);
-        if (!use)
-            abort();
-        sim_map_put(&last_uses, s->key_id, use);
-    }
-    use->at_ms = sim_now_ms();
-    memcpy(use->service, s->service, sizeof use->service);
-    memcpy(use->region, s->region, sizeof use->region);
-}
-
-json_t *sim_key_last_used(const char *key_id)
-{
-    const struct last_use *use = sim_map_get(&last_uses, key_id);
-    char at[32];
-    if (!use)
-        return NULL;
-    sim_rfc3339(use->at_ms, at);
-    return json_pack("{s:s, s:s, s:s}", "LastUsedDate", at, "ServiceName", use->service, "Region", use->region);
-}
-
-static void set_caller(struct sim_request *rq, const struct signing *s, const struct holder *who)
+static void set_caller(struct sim_request *rq, const struct signing *s, const struct sim_holder *who)
 {
     rq->world = who->world;
     rq->world->requests++;
@@ -505,7 +366,8 @@ static void set_caller(struct sim_request *rq, const struct signing *s, const st
                  who->session->role, who->session->name);
     } else if (who->user[0]) {
         snprintf(rq->caller_type, sizeof rq->caller_type, "IAMUser");
-        const json_t *user = json_object_get(json_object_get(sim_account_iam(who->world, who->account), "users"), who->user);
+        const json_t *user =
+            json_object_get(json_object_get(sim_account_iam(who->world, who->account), "users"), who->user);
         const char *arn = json_string_value(json_object_get(user, "Arn"));
         snprintf(rq->caller_arn, sizeof rq->caller_arn, "%s", arn ? arn : "");
     } else {
@@ -526,33 +388,36 @@ bool sim_authenticate(struct sim_request *rq, const struct sim_raw *raw)
         return refuse(rq, UNSIGNED, "Missing Authentication Token");
     const char *at = sim_http_header(raw->http, "x-amz-date");
     if (!readable || !at || strlen(at) >= sizeof s.at)
-        return refuse(rq, INCOMPLETE, "Authorization header requires Credential, SignedHeaders, Signature and X-Amz-Date");
+        return refuse(rq, INCOMPLETE,
+                      "Authorization header requires Credential, SignedHeaders, Signature and X-Amz-Date");
     snprintf(s.at, sizeof s.at, "%s", at);
     struct unsigned_check check = {.s = &s};
     sim_http_each_header(raw->http, check_signed, &check);
     if (check.found)
         return refuse(rq, BAD_SIGNATURE, "There were headers present in the request which were not signed");
-    struct holder who = {0};
-    if (!find_holder(s.key_id, &who))
+    struct sim_holder who = {0};
+    if (!sim_holder_find(s.key_id, &who))
         return refuse(rq, UNKNOWN_KEY, "The security token included in the request is invalid.");
     char hash[65], signature[65];
     if (!check_age(rq, &s) || !payload_hash(rq, raw, hash))
         return false;
     signature_of(&s, who.secret, raw, hash, signature);
     if (strlen(s.signature) != 64 || CRYPTO_memcmp(signature, s.signature, 64) != 0)
-        return refuse(rq, BAD_SIGNATURE, "The request signature we calculated does not match the signature you provided. "
-                                         "Check your AWS Secret Access Key and signing method.");
+        return refuse(rq, BAD_SIGNATURE,
+                      "The request signature we calculated does not match the signature you provided. "
+                      "Check your AWS Secret Access Key and signing method.");
     if (!check_token(rq, raw, &who))
         return false;
     verified++;
     if (!who.session)
-        note_use(&s);
+        sim_holder_note_use(s.key_id, s.service, s.region);
     set_caller(rq, &s, &who);
     return true;
 }
 
 json_t *sim_auth_stats(void)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "verified", (json_int_t)verified, "signing_key_hits", (json_int_t)cache_hits,
-                     "signing_keys", (json_int_t)signing_keys.used, "sessions", (json_int_t)sessions.used);
+    return json_pack("{s:I, s:I, s:I, s:I}", "verified", (json_int_t)verified, "signing_key_hits",
+                     (json_int_t)cache_hits, "signing_keys", (json_int_t)signing_keys.used, "sessions",
+                     (json_int_t)sim_session_count());
 }

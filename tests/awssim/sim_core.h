@@ -1,5 +1,6 @@
 /* What the simulator's own files share beyond sim.h: options, growing text, a string map, and the seams between HTTP,
- * signatures, requests, faults, effects and the admin interface. Service files need sim.h only (and sim_iam.h for IAM). */
+ * signatures, requests, faults, effects and the admin interface. Service files need sim.h only (and sim_iam.h for IAM).
+ */
 #pragma once
 
 #include "sim.h"
@@ -26,14 +27,14 @@ struct sim_text {
 void sim_text_add(struct sim_text *t, const char *data, size_t bytes);
 void sim_text_puts(struct sim_text *t, const char *text);
 void sim_text_printf(struct sim_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void sim_text_xml(struct sim_text *t, const char *text);                         /* escaped for XML */
+void sim_text_xml(struct sim_text *t, const char *text);                           /* escaped for XML */
 void sim_text_uri(struct sim_text *t, const char *text, size_t bytes, bool slash); /* RFC 3986; slash: keep '/' */
-size_t sim_uri_decode(char *text, size_t bytes, bool plus_is_space);             /* in place; new length */
+size_t sim_uri_decode(char *text, size_t bytes, bool plus_is_space);               /* in place; new length */
 void sim_hex(const unsigned char *data, size_t bytes, char *ret);
 void sim_sha256(const void *data, size_t bytes, unsigned char ret[32]);
 void sim_sha256_hex(const void *data, size_t bytes, char ret[65]);
 json_t *sim_xml_parse(const char *body, size_t bytes); /* sim_xml.c; NULL: not XML */
-char *sim_base64(const void *data, size_t bytes); /* malloc'ed */
+char *sim_base64(const void *data, size_t bytes);      /* malloc'ed */
 
 /* ---- String map (sim_map.c): keys are copied, values are not owned ---- */
 struct sim_map {
@@ -41,7 +42,7 @@ struct sim_map {
         char *key;
         void *value;
         uint64_t hash;
-    } *slots;
+    } * slots;
     size_t used, room;
 };
 void *sim_map_get(const struct sim_map *m, const char *key);
@@ -55,11 +56,12 @@ void sim_clock_advance(int64_t ms);
 void sim_clock_skew(int64_t ms);
 void sim_random_seed(uint64_t seed);
 void sim_request_id(char ret[40]);
-bool sim_account_of_key(const char *key_id, char ret[13]); /* decodes the account in a key id */
+bool sim_account_of_key(const char *key_id, char ret[13]);   /* decodes the account in a key id */
 struct sim_world *sim_world_of_account(const char *account); /* management or member account */
 struct sim_world *sim_world_of_bucket(const char *bucket);
 void sim_state_digest(struct sim_world *w, char ret[65]); /* without trail_events */
-json_t *sim_account_iam(struct sim_world *w, const char *account); /* "iam" of management or member; created; borrowed */
+json_t *sim_account_iam(struct sim_world *w,
+                        const char *account); /* "iam" of management or member; created; borrowed */
 json_t *sim_account_root(struct sim_world *w, const char *account);
 bool sim_traps_set(const char *list); /* false: unknown name, said on stderr */
 json_t *sim_traps_list(void);
@@ -81,7 +83,15 @@ int sim_http_start(const char *listen, char ret_address[64]);
 void sim_http_run(void); /* until SIGTERM or SIGINT */
 void sim_http_stop(void);
 
-/* ---- Who signed (sim_auth.c) ---- */
+/* ---- Who signed (sim_auth.c, sim_keys.c) ---- */
+struct sim_holder { /* whose key it is */
+    struct sim_world *world;
+    char account[13];
+    char user[65]; /* "" for root */
+    const char *secret;
+    const struct sim_session *session;
+    const json_t *key;
+};
 struct sim_session { /* temporary credentials made by AssumeRole */
     char key_id[24], secret[41], token[201];
     char account[13], role[65], name[65];
@@ -90,8 +100,12 @@ struct sim_session { /* temporary credentials made by AssumeRole */
 };
 /* Fills world and caller of `rq` or answers with an error. rq->service and rq->region are set from the scope. */
 bool sim_authenticate(struct sim_request *rq, const struct sim_raw *raw);
-struct sim_session *sim_session_new(const char *account, const char *role, const char *name, uint64_t life_ms, json_t *policy);
+struct sim_session *sim_session_new(const char *account, const char *role, const char *name, uint64_t life_ms,
+                                    json_t *policy);
 const struct sim_session *sim_session_of(const char *key_id);
+size_t sim_session_count(void);
+bool sim_holder_find(const char *key_id, struct sim_holder *ret); /* false: unknown, inactive or not yet known */
+void sim_holder_note_use(const char *key_id, const char *service, const char *region);
 json_t *sim_key_last_used(const char *key_id); /* {LastUsedDate, ServiceName, Region} or NULL; new */
 json_t *sim_auth_stats(void);
 
@@ -99,8 +113,8 @@ json_t *sim_auth_stats(void);
 /* Is the caller allowed? `resource` may be "*". Deny wins; unknown condition keys never match an Allow. */
 bool sim_allowed(struct sim_request *rq, const char *action, const char *resource);
 /* The same for any principal: decision is "allowed", "explicitDeny" or "implicitDeny". */
-const char *sim_decide(struct sim_world *w, const char *account, const char *principal_arn, const json_t *session_policy,
-                       const char *action, const char *resource, const char *region);
+const char *sim_decide(struct sim_world *w, const char *account, const char *principal_arn,
+                       const json_t *session_policy, const char *action, const char *resource, const char *region);
 /* Does a trust policy let `principal_arn` of `account` assume with this external id? */
 bool sim_trust_allows(const char *document, const char *principal_arn, const char *account, const char *external_id);
 bool sim_policy_is_managed(const char *arn);
@@ -114,9 +128,10 @@ bool sim_request_parse(struct sim_request *rq, const struct sim_raw *raw); /* ac
 void sim_request_done(struct sim_request *rq);
 const struct sim_op *sim_op_find(const char *service, const char *action);
 void sim_ops_index(void);
-const char *sim_action_prefix(const char *service);  /* "channel" signs partnercentral-channel, IAM says partnercentral */
-bool sim_service_is_global(const char *service); /* signs us-east-1 only */
-const char *sim_event_source(const char *service);   /* "iam" -> "iam.amazonaws.com" */
+const char *
+sim_action_prefix(const char *service);            /* "channel" signs partnercentral-channel, IAM says partnercentral */
+bool sim_service_is_global(const char *service);   /* signs us-east-1 only */
+const char *sim_event_source(const char *service); /* "iam" -> "iam.amazonaws.com" */
 void sim_request_peek(const struct sim_raw *raw, char service[48], char action[96]);
 
 /* ---- Faults (sim_faults.c) ---- */
@@ -131,14 +146,15 @@ enum sim_fault {
     SIM_LATE,     /* served long after it came, whether or not the client still waits */
     SIM_FAULTS
 };
-bool sim_faults_set(const char *text);        /* "none", "light", "heavy", "throttle=0.1,drop=0.05,latency_ms=20" */
+bool sim_faults_set(const char *text); /* "none", "light", "heavy", "throttle=0.1,drop=0.05,latency_ms=20" */
 bool sim_faults_set_json(const json_t *set, const char **ret_why); /* also "only": "iam:CreateRole", "count": n */
 json_t *sim_faults_show(void);
 enum sim_fault sim_fault_draw(const char *service, const char *action);
 uint32_t sim_latency_ms(void);
 uint32_t sim_late_ms(void);
 void sim_fault_answer(struct sim_request *rq, enum sim_fault fault); /* THROTTLE, BEFORE, AFTER */
-/* Everything between the bytes and the answer. Faults that concern the connection (drop, reset, slow, late) are HTTP's. */
+/* Everything between the bytes and the answer. Faults that concern the connection (drop, reset, slow, late) are HTTP's.
+ */
 void sim_serve(struct sim_request *rq, const struct sim_raw *raw, enum sim_fault fault);
 
 /* ---- Effects, trail, admin ---- */

@@ -1,5 +1,5 @@
-/* The effect log: one line per state transition with digests before and after. A repetition that changed nothing is marked
- * and counted apart, so "nothing took effect twice" can be read off the file. */
+/* The effect log: one line per state transition with digests before and after. A repetition that changed nothing is
+ * marked and counted apart, so "nothing took effect twice" can be read off the file. */
 #include "sim_core.h"
 
 #include <stdlib.h>
@@ -40,8 +40,8 @@ void sim_effect(struct sim_request *rq, const char *resource_name, struct sim_be
     bool repeat = strcmp(before.digest, now.digest) == 0;
     char op[160];
     snprintf(op, sizeof op, "%s:%s", sim_action_prefix(rq->service), rq->action);
-    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "account", rq->caller_account, "op", op,
-                             "resource", resource_name, "before", before.digest, "after", now.digest, "request_id",
+    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "account", rq->caller_account, "op",
+                             op, "resource", resource_name, "before", before.digest, "after", now.digest, "request_id",
                              rq->request_id, "access_key_id", rq->access_key_id, "session", rq->session_name, "at_ms",
                              (json_int_t)sim_now_ms(), "repeat", (int)repeat);
     if (!line)

@@ -1,4 +1,5 @@
-/* Faults by flag or at run time: each request draws at most one. A fault can be aimed ("only": "iam:CreateRole") and counted
+/* Faults by flag or at run time: each request draws at most one. A fault can be aimed ("only": "iam:CreateRole") and
+ * counted
  * ("count": 1), which is how a test fails exactly the call it means. */
 #include "sim_core.h"
 
@@ -105,7 +106,7 @@ bool sim_faults_set_json(const json_t *set, const char **ret_why)
     }
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)set, name, value) {
+    json_object_foreach ((json_t *)(uintptr_t)set, name, value) {
         if (strcmp(name, "preset") == 0)
             continue;
         if (strcmp(name, "only") == 0 && json_is_string(value)) {
@@ -120,8 +121,8 @@ bool sim_faults_set_json(const json_t *set, const char **ret_why)
 
 json_t *sim_faults_show(void)
 {
-    json_t *show = json_pack("{s:i, s:i, s:I, s:s}", "latency_ms", (int)faults.latency_ms, "late_ms", (int)faults.late_ms,
-                             "count", (json_int_t)faults.count, "only", faults.only);
+    json_t *show = json_pack("{s:i, s:i, s:I, s:s}", "latency_ms", (int)faults.latency_ms, "late_ms",
+                             (int)faults.late_ms, "count", (json_int_t)faults.count, "only", faults.only);
     json_t *served = json_object();
     for (int i = SIM_THROTTLE; i < SIM_FAULTS; i++) {
         json_object_set_new(show, names[i], json_real(faults.share[i]));
@@ -140,7 +141,8 @@ static bool is_aimed_at(const char *service, const char *action)
     snprintf(all, sizeof all, "%s:*", service);
     for (const char *at = faults.only; *at;) {
         size_t word = strcspn(at, ",");
-        if ((strlen(name) == word && memcmp(at, name, word) == 0) || (strlen(all) == word && memcmp(at, all, word) == 0))
+        if ((strlen(name) == word && memcmp(at, name, word) == 0) ||
+            (strlen(all) == word && memcmp(at, all, word) == 0))
             return true;
         at += word + (at[word] == ',');
     }

@@ -1,7 +1,8 @@
-/* The HTTP side: libmicrohttpd with an epoll set of its own, driven by one loop in one thread, so that state needs no locks.
+/* The HTTP side: libmicrohttpd with an epoll set of its own, driven by one loop in one thread, so that state needs no
+ * locks.
  *
- * A request that must wait (latency, late, slow answer) suspends its connection with a due time in a heap. Resuming needs an
- * MHD_run at once: 0.9.75 does not count resumes in MHD_get_timeout and would hang. */
+ * A request that must wait (latency, late, slow answer) suspends its connection with a due time in a heap. Resuming
+ * needs an MHD_run at once: 0.9.75 does not count resumes in MHD_get_timeout and would hang. */
 #include "sim_core.h"
 
 #include <arpa/inet.h>
@@ -231,8 +232,12 @@ static enum MHD_Result reset_connection(struct exchange *x)
 
 static enum MHD_Result serve(struct exchange *x, const char *method)
 {
-    struct sim_raw raw = {.method = method, .path = x->target, .query = x->query, .body = x->body.data,
-                          .body_bytes = x->body.bytes, .http = x};
+    struct sim_raw raw = {.method = method,
+                          .path = x->target,
+                          .query = x->query,
+                          .body = x->body.data,
+                          .body_bytes = x->body.bytes,
+                          .http = x};
     x->rq.http = x;
     x->rq.header = request_header;
     if (strncmp(x->target, "/_sim/", 6) == 0)
@@ -250,8 +255,12 @@ static enum MHD_Result arrived(struct exchange *x, const char *method)
     sim_counters.requests++;
     if (strncmp(x->target, "/_sim/", 6) != 0) {
         char service[48], action[96];
-        struct sim_raw raw = {.method = method, .path = x->target, .query = x->query, .body = x->body.data,
-                              .body_bytes = x->body.bytes, .http = x};
+        struct sim_raw raw = {.method = method,
+                              .path = x->target,
+                              .query = x->query,
+                              .body = x->body.data,
+                              .body_bytes = x->body.bytes,
+                              .http = x};
         sim_request_peek(&raw, service, action);
         x->fault = sim_fault_draw(service, action);
         if (x->fault == SIM_RESET)
@@ -338,12 +347,12 @@ int sim_http_start(const char *listen, char ret_address[64])
     if (inet_pton(AF_INET, host, &at.sin_addr) != 1 || port > 65535)
         return -1;
     at.sin_port = htons((uint16_t)port);
-    the_daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL,
-                                  handle, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at, MHD_OPTION_URI_LOG_CALLBACK,
-                                  new_exchange, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-                                  MHD_OPTION_CONNECTION_LIMIT, 20000u, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-                                  MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u,
-                                  MHD_OPTION_END);
+    the_daemon =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL,
+                         handle, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at, MHD_OPTION_URI_LOG_CALLBACK,
+                         new_exchange, NULL, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                         20000u, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+                         MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u, MHD_OPTION_END);
     if (!the_daemon)
         return -1;
     socklen_t bytes = sizeof at;

@@ -9,8 +9,8 @@ extern const struct iam_words {
     const char *section, *word, *name; /* "roles", "role", "RoleName" */
 } iam_words[];
 
-json_t *iam_all(struct sim_request *rq, enum iam_kind kind);                     /* the map; created; borrowed */
-json_t *iam_get(struct sim_request *rq, enum iam_kind kind, const char *name);   /* exact; NULL after NoSuchEntity */
+json_t *iam_all(struct sim_request *rq, enum iam_kind kind);                   /* the map; created; borrowed */
+json_t *iam_get(struct sim_request *rq, enum iam_kind kind, const char *name); /* exact; NULL after NoSuchEntity */
 /* Like iam_get, but refuses to change what belongs to AWS (service-linked, reserved). */
 json_t *iam_get_ours(struct sim_request *rq, enum iam_kind kind, const char *name);
 json_t *iam_get_policy(struct sim_request *rq, const char *arn); /* customer managed, by ARN; NULL after NoSuchEntity */
@@ -20,7 +20,7 @@ bool iam_name_is_fine(struct sim_request *rq, const char *what, const char *name
 /* False after refusing: not JSON, no statements, or longer than `max`. */
 bool iam_document_is_fine(struct sim_request *rq, const char *document, size_t max, const char *quota);
 bool iam_within_quota(struct sim_request *rq, const char *quota, size_t otherwise, size_t used);
-json_t *iam_document(const char *text); /* as IAM returns it: percent-encoded */
+json_t *iam_document(const char *text);   /* as IAM returns it: percent-encoded */
 json_t *iam_tags(struct sim_request *rq); /* of the request; NULL after refusing */
 json_t *iam_new_id(const char *prefix);
 json_t *iam_now(void);

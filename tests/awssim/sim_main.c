@@ -28,24 +28,52 @@ static const char usage[] =
     "  --signature-life-ms N        instead of 5 minutes (S3: 15)\n"
     "  --effects FILE               effect log, JSON lines\n"
     "  --customers FILE --credentials FILE --operator-credentials FILE --worlds FILE    what a run needs to know\n"
-    "  --people URL --people-token-file FILE --people-delay-ms N    customer and operator who do a dispatcher's tasks\n";
+    "  --people URL --people-token-file FILE --people-delay-ms N    customer and operator who do a dispatcher's "
+    "tasks\n";
 
 enum flag {
-    LISTEN = 1, ADDRESS_FILE, ORGS, SEED, KINDS, ACCOUNTS_MAX, LATENCY, FAULTS, TRAPS, SIGNATURE_LIFE, EFFECTS, CUSTOMERS,
-    CREDENTIALS, OPERATOR_CREDENTIALS, WORLDS, PEOPLE, PEOPLE_TOKEN, PEOPLE_DELAY, HELP
+    LISTEN = 1,
+    ADDRESS_FILE,
+    ORGS,
+    SEED,
+    KINDS,
+    ACCOUNTS_MAX,
+    LATENCY,
+    FAULTS,
+    TRAPS,
+    SIGNATURE_LIFE,
+    EFFECTS,
+    CUSTOMERS,
+    CREDENTIALS,
+    OPERATOR_CREDENTIALS,
+    WORLDS,
+    PEOPLE,
+    PEOPLE_TOKEN,
+    PEOPLE_DELAY,
+    HELP
 };
 
 static const struct option flags[] = {
-    {"listen", 1, NULL, LISTEN},           {"address-file", 1, NULL, ADDRESS_FILE},
-    {"orgs", 1, NULL, ORGS},               {"seed", 1, NULL, SEED},
-    {"kinds", 1, NULL, KINDS},             {"accounts-max", 1, NULL, ACCOUNTS_MAX},
-    {"latency-ms", 1, NULL, LATENCY},      {"faults", 1, NULL, FAULTS},
-    {"traps", 1, NULL, TRAPS},             {"signature-life-ms", 1, NULL, SIGNATURE_LIFE},
-    {"effects", 1, NULL, EFFECTS},         {"customers", 1, NULL, CUSTOMERS},
-    {"credentials", 1, NULL, CREDENTIALS}, {"operator-credentials", 1, NULL, OPERATOR_CREDENTIALS},
-    {"worlds", 1, NULL, WORLDS},           {"people", 1, NULL, PEOPLE},
-    {"people-token-file", 1, NULL, PEOPLE_TOKEN}, {"people-delay-ms", 1, NULL, PEOPLE_DELAY},
-    {"help", 0, NULL, HELP},               {0},
+    {"listen", 1, NULL, LISTEN},
+    {"address-file", 1, NULL, ADDRESS_FILE},
+    {"orgs", 1, NULL, ORGS},
+    {"seed", 1, NULL, SEED},
+    {"kinds", 1, NULL, KINDS},
+    {"accounts-max", 1, NULL, ACCOUNTS_MAX},
+    {"latency-ms", 1, NULL, LATENCY},
+    {"faults", 1, NULL, FAULTS},
+    {"traps", 1, NULL, TRAPS},
+    {"signature-life-ms", 1, NULL, SIGNATURE_LIFE},
+    {"effects", 1, NULL, EFFECTS},
+    {"customers", 1, NULL, CUSTOMERS},
+    {"credentials", 1, NULL, CREDENTIALS},
+    {"operator-credentials", 1, NULL, OPERATOR_CREDENTIALS},
+    {"worlds", 1, NULL, WORLDS},
+    {"people", 1, NULL, PEOPLE},
+    {"people-token-file", 1, NULL, PEOPLE_TOKEN},
+    {"people-delay-ms", 1, NULL, PEOPLE_DELAY},
+    {"help", 0, NULL, HELP},
+    {0},
 };
 
 static uint64_t number(const char *name, const char *text)
@@ -63,10 +91,17 @@ static uint64_t number(const char *name, const char *text)
 static bool take_text(int flag, const char *text)
 {
     const char **places[HELP + 1] = {
-        [LISTEN] = &sim_options.listen, [ADDRESS_FILE] = &sim_options.address_file, [KINDS] = &sim_options.kinds,
-        [TRAPS] = &sim_options.traps, [EFFECTS] = &sim_options.effects, [CUSTOMERS] = &sim_options.customers,
-        [CREDENTIALS] = &sim_options.credentials, [OPERATOR_CREDENTIALS] = &sim_options.operator_credentials,
-        [WORLDS] = &sim_options.worlds, [PEOPLE] = &sim_options.people, [PEOPLE_TOKEN] = &sim_options.people_token_file,
+        [LISTEN] = &sim_options.listen,
+        [ADDRESS_FILE] = &sim_options.address_file,
+        [KINDS] = &sim_options.kinds,
+        [TRAPS] = &sim_options.traps,
+        [EFFECTS] = &sim_options.effects,
+        [CUSTOMERS] = &sim_options.customers,
+        [CREDENTIALS] = &sim_options.credentials,
+        [OPERATOR_CREDENTIALS] = &sim_options.operator_credentials,
+        [WORLDS] = &sim_options.worlds,
+        [PEOPLE] = &sim_options.people,
+        [PEOPLE_TOKEN] = &sim_options.people_token_file,
     };
     if (flag < LISTEN || flag > HELP || !places[flag])
         return false;

@@ -1,5 +1,6 @@
-/* What callers may do: identity policies (Allow, Deny, wildcards, NotAction, NotResource, the usual conditions), session
- * policies, managed policies known by name, and role trusts. Enough that a caller without a right is refused naming it.
+/* What callers may do: identity policies (Allow, Deny, wildcards, NotAction, NotResource, the usual conditions),
+ * session policies, managed policies known by name, and role trusts. Enough that a caller without a right is refused
+ * naming it.
  *
  * Invariant: an explicit Deny always wins; a condition on a key that we do not know never lets an Allow through. */
 #include "sim_core.h"
@@ -40,20 +41,23 @@ static const struct {
 } managed[] = {
 #define ALLOW(actions) "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[" actions "],\"Resource\":\"*\"}]}"
     {"AdministratorAccess", ALLOW("\"*\"")},
-    {"PowerUserAccess",
-     "{\"Statement\":[{\"Effect\":\"Allow\",\"NotAction\":[\"iam:*\",\"organizations:*\",\"account:*\"],\"Resource\":\"*\"},"
-     "{\"Effect\":\"Allow\",\"Action\":[\"organizations:DescribeOrganization\",\"iam:ListRoles\"],\"Resource\":\"*\"}]}"},
+    {"PowerUserAccess", "{\"Statement\":[{\"Effect\":\"Allow\",\"NotAction\":[\"iam:*\",\"organizations:*\",\"account:*"
+                        "\"],\"Resource\":\"*\"},"
+                        "{\"Effect\":\"Allow\",\"Action\":[\"organizations:DescribeOrganization\",\"iam:ListRoles\"],"
+                        "\"Resource\":\"*\"}]}"},
     {"ReadOnlyAccess", ALLOW("\"*:Get*\",\"*:List*\",\"*:Describe*\",\"*:Lookup*\"")},
     {"ViewOnlyAccess", ALLOW("\"*:List*\",\"*:Describe*\"")},
-    {"SecurityAudit", ALLOW("\"iam:Get*\",\"iam:List*\",\"organizations:List*\",\"organizations:Describe*\",\"s3:GetBucket*\","
-                            "\"s3:ListAllMyBuckets\",\"cloudtrail:*\"")},
+    {"SecurityAudit",
+     ALLOW("\"iam:Get*\",\"iam:List*\",\"organizations:List*\",\"organizations:Describe*\",\"s3:GetBucket*\","
+           "\"s3:ListAllMyBuckets\",\"cloudtrail:*\"")},
     {"IAMFullAccess", ALLOW("\"iam:*\",\"organizations:DescribeOrganization\",\"organizations:List*\"")},
     {"IAMReadOnlyAccess", ALLOW("\"iam:Get*\",\"iam:List*\",\"iam:Generate*\",\"iam:Simulate*\"")},
     {"AmazonS3FullAccess", ALLOW("\"s3:*\"")},
     {"AWSOrganizationsReadOnlyAccess", ALLOW("\"organizations:Describe*\",\"organizations:List*\"")},
     {"AWSOrganizationsFullAccess", ALLOW("\"organizations:*\"")},
     {"AWSSavingsPlansReadOnlyAccess", ALLOW("\"savingsplans:Describe*\"")},
-    {"Billing", ALLOW("\"cur:*\",\"tax:*\",\"billing:*\",\"invoicing:*\",\"ce:*\",\"budgets:*\",\"account:Get*\",\"payments:*\"")},
+    {"Billing",
+     ALLOW("\"cur:*\",\"tax:*\",\"billing:*\",\"invoicing:*\",\"ce:*\",\"budgets:*\",\"account:Get*\",\"payments:*\"")},
 #undef ALLOW
 };
 
@@ -68,7 +72,8 @@ static const char *managed_document(const char *arn)
     return NULL;
 }
 
-/* Is it a managed policy of AWS that we know, or one whose name AWS could have? Attaching anything else is NoSuchEntity. */
+/* Is it a managed policy of AWS that we know, or one whose name AWS could have? Attaching anything else is
+ * NoSuchEntity. */
 bool sim_policy_is_managed(const char *arn)
 {
     return strncmp(arn, "arn:aws:iam::aws:policy/", 24) == 0 && arn[24] != '\0';
@@ -154,7 +159,7 @@ static const char *fact_of(const struct facts *f, const char *key)
     return NULL;
 }
 
-static bool one_condition(const char *operator, const char *key, const json_t *wanted, const struct facts *f)
+static bool one_condition(const char *operator, const char * key, const json_t *wanted, const struct facts *f)
 {
     bool if_exists = strlen(operator) > 8 && strcmp(operator+ strlen(operator) - 8, "IfExists") == 0;
     bool negative = strstr(operator, "Not") != NULL;
@@ -170,10 +175,10 @@ static bool one_condition(const char *operator, const char *key, const json_t *w
 
 static bool conditions_hold(const json_t *statement, const struct facts *f)
 {
-    const char *operator, *key;
+    const char *operator, * key;
     json_t *keys, *wanted;
-    json_object_foreach(json_object_get(statement, "Condition"), operator, keys)
-        json_object_foreach(keys, key, wanted)
+    json_object_foreach (json_object_get(statement, "Condition"), operator, keys)
+        json_object_foreach (keys, key, wanted)
             if (!one_condition(operator, key, wanted, f))
                 return false;
     return true;
@@ -181,7 +186,8 @@ static bool conditions_hold(const json_t *statement, const struct facts *f)
 
 static bool statement_covers(const json_t *statement, const char *action, const char *resource)
 {
-    const json_t *actions = json_object_get(statement, "Action"), *not_actions = json_object_get(statement, "NotAction");
+    const json_t *actions = json_object_get(statement, "Action"),
+                 *not_actions = json_object_get(statement, "NotAction");
     const json_t *resources = json_object_get(statement, "Resource");
     const json_t *not_resources = json_object_get(statement, "NotResource");
     if (actions ? !any_matches(actions, action, true) : !not_actions || any_matches(not_actions, action, true))
@@ -211,7 +217,8 @@ static enum verdict judge(const json_t *policy, const char *action, const char *
     return verdict;
 }
 
-static void add_up(enum verdict *sum, const char *document, const char *action, const char *resource, const struct facts *f)
+static void add_up(enum verdict *sum, const char *document, const char *action, const char *resource,
+                   const struct facts *f)
 {
     const json_t *policy = document && *sum != DENIED ? sim_policy_parse(document) : NULL;
     enum verdict one = policy ? judge(policy, action, resource, f) : SILENT;
@@ -224,7 +231,7 @@ static void add_identity(enum verdict *sum, const json_t *iam, const json_t *ide
 {
     const char *name;
     json_t *document;
-    json_object_foreach(json_object_get(identity, "inline"), name, document)
+    json_object_foreach (json_object_get(identity, "inline"), name, document)
         add_up(sum, json_string_value(document), action, resource, f);
     const json_t *attached = json_object_get(identity, "attached");
     for (size_t i = 0; i < json_array_size(attached); i++) {
@@ -263,8 +270,8 @@ static const json_t *identity_of(const json_t *iam, const char *arn, bool *ret_r
     return json_object_get(json_object_get(iam, section), last + 1);
 }
 
-const char *sim_decide(struct sim_world *w, const char *account, const char *principal_arn, const json_t *session_policy,
-                       const char *action, const char *resource, const char *region)
+const char *sim_decide(struct sim_world *w, const char *account, const char *principal_arn,
+                       const json_t *session_policy, const char *action, const char *resource, const char *region)
 {
     bool root;
     const json_t *iam = sim_account_iam(w, account);
@@ -294,7 +301,8 @@ static bool principal_is(const char *wanted, const char *arn, const char *accoun
 {
     char root[64];
     snprintf(root, sizeof root, "arn:aws:iam::%s:root", account);
-    if (strcmp(wanted, "*") == 0 || strcmp(wanted, account) == 0 || strcmp(wanted, root) == 0 || strcmp(wanted, arn) == 0)
+    if (strcmp(wanted, "*") == 0 || strcmp(wanted, account) == 0 || strcmp(wanted, root) == 0 ||
+        strcmp(wanted, arn) == 0)
         return true;
     /* arn:aws:iam::A:role/R trusts every session of R. */
     const char *assumed = strstr(arn, ":assumed-role/"), *role = strstr(wanted, ":role/");
@@ -321,7 +329,8 @@ bool sim_trust_allows(const char *document, const char *principal_arn, const cha
 {
     const json_t *policy = sim_policy_parse(document);
     const json_t *statements = json_object_get(policy, "Statement");
-    struct facts f = {.principal_arn = principal_arn, .account = account,
+    struct facts f = {.principal_arn = principal_arn,
+                      .account = account,
                       .external_id = external_id && *external_id ? external_id : NULL};
     bool allowed = false;
     size_t count = json_is_array(statements) ? json_array_size(statements) : 1;

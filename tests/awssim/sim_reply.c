@@ -61,7 +61,8 @@ static void put_element(struct sim_text *t, const char *name, const json_t *valu
 {
     if (json_is_null(value))
         return;
-    if ((json_is_array(value) && json_array_size(value) == 0) || (json_is_object(value) && json_object_size(value) == 0)) {
+    if ((json_is_array(value) && json_array_size(value) == 0) ||
+        (json_is_object(value) && json_object_size(value) == 0)) {
         sim_text_printf(t, "<%s/>", name);
         return;
     }
@@ -75,7 +76,7 @@ static void put_map(struct sim_text *t, const json_t *map)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)map, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)map, key, value) {
         sim_text_puts(t, "<entry><key>");
         sim_text_xml(t, key);
         sim_text_puts(t, "</key>");
@@ -105,7 +106,7 @@ static void put_value(struct sim_text *t, const json_t *value)
         }
         const char *key;
         json_t *child;
-        json_object_foreach((json_t *)(uintptr_t)value, key, child)
+        json_object_foreach ((json_t *)(uintptr_t)value, key, child)
             put_element(t, key, child);
     }
 }

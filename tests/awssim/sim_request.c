@@ -1,5 +1,5 @@
-/* From bytes to a request: the service out of the credential scope, the action and its parameters by protocol; then the way
- * through permission, handler, fault and CloudTrail. */
+/* From bytes to a request: the service out of the credential scope, the action and its parameters by protocol; then the
+ * way through permission, handler, fault and CloudTrail. */
 #include "sim_core.h"
 
 #include <ctype.h>
@@ -227,8 +227,8 @@ bool sim_request_parse(struct sim_request *rq, const struct sim_raw *raw)
         set_bucket(rq, raw);
         break;
     case SIM_REST_JSON:
-        rq->params = strcmp(raw->method, "GET") == 0 ? parse_form(raw->query, strlen(raw->query), false)
-                                                     : parse_json_body(rq);
+        rq->params =
+            strcmp(raw->method, "GET") == 0 ? parse_form(raw->query, strlen(raw->query), false) : parse_json_body(rq);
         break;
     case SIM_JSON:
         rq->params = parse_json_body(rq);
@@ -289,13 +289,15 @@ static void iam_resource(struct sim_request *rq, char *ret, size_t room)
         if (arn)
             snprintf(ret, room, "%s", arn);
         else
-            snprintf(ret, room, "arn:aws:iam::%s:%s%s%s", rq->caller_account, kinds[i].word, path[0] ? path : "/", name);
+            snprintf(ret, room, "arn:aws:iam::%s:%s%s%s", rq->caller_account, kinds[i].word, path[0] ? path : "/",
+                     name);
         return;
     }
     if (sim_param(rq, "PolicyArn")[0])
         snprintf(ret, room, "%s", sim_param(rq, "PolicyArn"));
     else if (sim_param(rq, "PolicyName")[0])
-        snprintf(ret, room, "arn:aws:iam::%s:policy%s%s", rq->caller_account, path[0] ? path : "/", sim_param(rq, "PolicyName"));
+        snprintf(ret, room, "arn:aws:iam::%s:policy%s%s", rq->caller_account, path[0] ? path : "/",
+                 sim_param(rq, "PolicyName"));
 }
 
 static bool is_permitted(struct sim_request *rq)
@@ -324,7 +326,8 @@ static bool is_permitted(struct sim_request *rq)
 
 static bool region_fits(struct sim_request *rq)
 {
-    if (!sim_service_is_global(rq->service) || strcmp(rq->region, "us-east-1") == 0 || !sim_trap("global_services_us_east_1"))
+    if (!sim_service_is_global(rq->service) || strcmp(rq->region, "us-east-1") == 0 ||
+        !sim_trap("global_services_us_east_1"))
         return true;
     bool query = sim_protocol_of(rq->service) == SIM_QUERY;
     sim_error(rq, query ? 403 : 400, query ? "SignatureDoesNotMatch" : "InvalidSignatureException",

@@ -5,8 +5,9 @@
 #include <string.h>
 
 static const struct sim_op *const tables[] = {
-    sim_ops_sts, sim_ops_iam, iam_role_ops,    iam_policy_ops,     iam_user_ops,       sim_ops_s3,      s3_setting_ops,   sim_ops_organizations,
-    sim_ops_cur, sim_ops_tax, sim_ops_account, sim_ops_cloudtrail, sim_ops_channel, sim_ops_features, sim_ops_misc,
+    sim_ops_sts,     sim_ops_iam,        iam_role_ops,          iam_policy_ops,   iam_user_ops,
+    sim_ops_s3,      s3_setting_ops,     sim_ops_organizations, sim_ops_cur,      sim_ops_tax,
+    sim_ops_account, sim_ops_cloudtrail, sim_ops_channel,       sim_ops_features, sim_ops_misc,
 };
 
 static const struct {

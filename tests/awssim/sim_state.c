@@ -1,4 +1,5 @@
-/* State shared by all services: paths into worlds, clocks, seeded randomness, ids, lookups by account, bucket and key, traps. */
+/* State shared by all services: paths into worlds, clocks, seeded randomness, ids, lookups by account, bucket and key,
+ * traps. */
 #include "sim_core.h"
 
 #include <ctype.h>
@@ -174,11 +175,11 @@ void sim_index_world(struct sim_world *w)
     sim_map_put(&by_account, w->account, w);
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(w->state, "accounts"), name, value)
+    json_object_foreach (json_object_get(w->state, "accounts"), name, value)
         sim_map_put(&by_account, name, w);
-    json_object_foreach(json_object_get(w->state, "members"), name, value)
+    json_object_foreach (json_object_get(w->state, "members"), name, value)
         sim_map_put(&by_account, name, w);
-    json_object_foreach(json_object_get(json_object_get(w->state, "s3"), "buckets"), name, value)
+    json_object_foreach (json_object_get(json_object_get(w->state, "s3"), "buckets"), name, value)
         sim_map_put(&by_bucket, name, w);
 }
 
@@ -290,7 +291,7 @@ json_t *sim_traps_list(void)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < trap_count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "name", traps[i].name, "what", traps[i].what, "on",
-                                              (int)traps[i].on));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:b}", "name", traps[i].name, "what", traps[i].what, "on", (int)traps[i].on));
     return list;
 }

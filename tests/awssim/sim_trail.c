@@ -1,4 +1,5 @@
-/* CloudTrail's event store: each write leaves an event with the caller's identity; it becomes visible late, as in AWS. */
+/* CloudTrail's event store: each write leaves an event with the caller's identity; it becomes visible late, as in AWS.
+ */
 #include "sim_core.h"
 #include "svc.h"
 
@@ -11,8 +12,8 @@
 
 static json_t *identity(const char *type, const char *arn, const char *account, const char *access_key_id)
 {
-    json_t *who = json_pack("{s:s, s:s, s:s, s:s}", "type", type, "principalId", access_key_id[0] ? access_key_id : account,
-                            "arn", arn, "accountId", account);
+    json_t *who = json_pack("{s:s, s:s, s:s, s:s}", "type", type, "principalId",
+                            access_key_id[0] ? access_key_id : account, "arn", arn, "accountId", account);
     if (access_key_id[0])
         json_object_set_new(who, "accessKeyId", json_string(access_key_id));
     const char *slash = strrchr(arn, '/');
@@ -22,9 +23,9 @@ static json_t *identity(const char *type, const char *arn, const char *account, 
         const char *role = strstr(arn, "assumed-role/");
         if (role) {
             role += 13;
-            json_object_set_new(who, "sessionContext",
-                                json_pack("{s:{s:s, s:s%}}", "sessionIssuer", "type", "Role", "userName", role,
-                                          strcspn(role, "/")));
+            json_object_set_new(
+                who, "sessionContext",
+                json_pack("{s:{s:s, s:s%}}", "sessionIssuer", "type", "Role", "userName", role, strcspn(role, "/")));
         }
     }
     return who;
@@ -62,21 +63,21 @@ static void append(struct sim_world *w, json_t *event, const char *name, const c
     json_object_set_new(event, "managementEvent", json_true());
     if (json_array_size(events) >= EVENTS_MAX)
         json_array_remove(events, 0);
-    json_array_append_new(
-        events, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "EventId", id, "EventName", name, "EventSource",
-                          source, "Username", username, "ReadOnly", "false", "AccessKeyId", access_key_id, "time_ms",
-                          (json_int_t)now, "visible_ms", (json_int_t)(now + delay_ms), "CloudTrailEvent", event));
+    json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "EventId", id, "EventName",
+                                            name, "EventSource", source, "Username", username, "ReadOnly", "false",
+                                            "AccessKeyId", access_key_id, "time_ms", (json_int_t)now, "visible_ms",
+                                            (json_int_t)(now + delay_ms), "CloudTrailEvent", event));
 }
 
 void sim_trail(struct sim_world *w, const char *name, const char *source, const char *user_type, const char *user_arn,
                const char *access_key_id, json_t *request, json_t *response, uint64_t delay_ms)
 {
     const char *key = access_key_id ? access_key_id : "";
-    json_t *event = json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s}", "userIdentity",
-                              identity(user_type, user_arn, w->account, key), "requestParameters",
-                              request ? request : json_null(), "responseElements", response ? response : json_null(),
-                              "sourceIPAddress", "198.51.100.7", "userAgent", "console.amazonaws.com", "recipientAccountId",
-                              w->account, "awsRegion", "us-east-1");
+    json_t *event =
+        json_pack("{s:o, s:o, s:o, s:s, s:s, s:s, s:s}", "userIdentity", identity(user_type, user_arn, w->account, key),
+                  "requestParameters", request ? request : json_null(), "responseElements",
+                  response ? response : json_null(), "sourceIPAddress", "198.51.100.7", "userAgent",
+                  "console.amazonaws.com", "recipientAccountId", w->account, "awsRegion", "us-east-1");
     append(w, event, name, source, user_name(user_type, user_arn), key, sim_trap("trail_delayed") ? delay_ms : 0);
 }
 
@@ -88,8 +89,7 @@ static json_t *parameters(const struct sim_request *rq)
     json_t *value;
     if (rq->bucket && rq->bucket[0])
         json_object_set_new(shown, "bucketName", json_string(rq->bucket));
-    json_object_foreach(rq->params, name, value)
-    {
+    json_object_foreach (rq->params, name, value) {
         char small[96];
         if (strcmp(name, "Action") == 0 || strcmp(name, "Version") == 0)
             continue;
@@ -109,11 +109,11 @@ void sim_trail_request(struct sim_request *rq)
     json_t *request = parameters(rq);
     rq->params = kept;
     json_decref(shared);
-    json_t *event = json_pack("{s:o, s:o, s:n, s:s, s:s, s:s, s:s, s:s}", "userIdentity",
-                              identity(rq->caller_type, rq->caller_arn, rq->caller_account, rq->access_key_id),
-                              "requestParameters", request, "responseElements", "sourceIPAddress", "203.0.113.10",
-                              "userAgent", agent ? agent : "-", "recipientAccountId", rq->caller_account, "awsRegion",
-                              rq->region, "requestID", rq->request_id);
+    json_t *event =
+        json_pack("{s:o, s:o, s:n, s:s, s:s, s:s, s:s, s:s}", "userIdentity",
+                  identity(rq->caller_type, rq->caller_arn, rq->caller_account, rq->access_key_id), "requestParameters",
+                  request, "responseElements", "sourceIPAddress", "203.0.113.10", "userAgent", agent ? agent : "-",
+                  "recipientAccountId", rq->caller_account, "awsRegion", rq->region, "requestID", rq->request_id);
     if (!event)
         abort();
     if (rq->error_code[0])

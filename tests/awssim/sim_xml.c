@@ -1,5 +1,5 @@
-/* Reads the small XML bodies that S3 gets into JSON: an element with children is an object, text is a string, a name that
- * comes again makes a list. Nothing of common/codec is used, on purpose. */
+/* Reads the small XML bodies that S3 gets into JSON: an element with children is an object, text is a string, a name
+ * that comes again makes a list. Nothing of common/codec is used, on purpose. */
 #include "sim_core.h"
 
 #include <expat.h>

@@ -34,8 +34,10 @@ json_t *iam_get_ours(struct sim_request *rq, enum iam_kind kind, const char *nam
     json_t *found = iam_get(rq, kind, name);
     const char *path = svc_text(found, "Path");
     if (found && (strncmp(path, "/aws-service-role/", 18) == 0 || strncmp(path, "/aws-reserved/", 14) == 0)) {
-        sim_error(rq, 400, "UnmodifiableEntity", "Cannot perform the operation on the protected role '%s' - this role is only "
-                  "modifiable by AWS", name);
+        sim_error(rq, 400, "UnmodifiableEntity",
+                  "Cannot perform the operation on the protected role '%s' - this role is only "
+                  "modifiable by AWS",
+                  name);
         return NULL;
     }
     return found;
@@ -56,10 +58,14 @@ bool iam_is_taken(struct sim_request *rq, enum iam_kind kind, const char *name)
     const char *other;
     json_t *value;
     bool ignore_case = sim_trap("iam_names_ignore_case");
-    json_object_foreach(iam_all(rq, kind), other, value)
+    json_object_foreach (iam_all(rq, kind), other, value)
         if (svc_is(other, name) || (ignore_case && strcasecmp(other, name) == 0)) {
-            sim_error(rq, 409, "EntityAlreadyExists", "%s with name %s already exists.", kind == IAM_ROLE ? "Role" :
-                      kind == IAM_USER ? "User" : kind == IAM_GROUP ? "Group" : "A policy", name);
+            sim_error(rq, 409, "EntityAlreadyExists", "%s with name %s already exists.",
+                      kind == IAM_ROLE    ? "Role"
+                      : kind == IAM_USER  ? "User"
+                      : kind == IAM_GROUP ? "Group"
+                                          : "A policy",
+                      name);
             return true;
         }
     return false;
@@ -69,8 +75,10 @@ bool iam_name_is_fine(struct sim_request *rq, const char *what, const char *name
 {
     if (svc_matches(name, "_+=,.@-", 1, max))
         return true;
-    sim_error(rq, 400, "ValidationError", "1 validation error detected: Value '%.80s' at '%s' failed to satisfy constraint: Member "
-              "must satisfy regular expression pattern: [\\w+=,.@-]+ and have length at most %zu", name, what, max);
+    sim_error(rq, 400, "ValidationError",
+              "1 validation error detected: Value '%.80s' at '%s' failed to satisfy constraint: Member "
+              "must satisfy regular expression pattern: [\\w+=,.@-]+ and have length at most %zu",
+              name, what, max);
     return false;
 }
 
@@ -96,7 +104,8 @@ bool iam_document_is_fine(struct sim_request *rq, const char *document, size_t m
 
 bool iam_within_quota(struct sim_request *rq, const char *quota, size_t otherwise, size_t used)
 {
-    const json_t *own = json_object_get(json_object_get(sim_account_iam(rq->world, rq->caller_account), "quotas"), quota);
+    const json_t *own =
+        json_object_get(json_object_get(sim_account_iam(rq->world, rq->caller_account), "quotas"), quota);
     size_t limit = json_is_integer(own) ? (size_t)json_integer_value(own) : otherwise;
     if (used < limit)
         return true;
@@ -124,7 +133,8 @@ json_t *iam_tags(struct sim_request *rq)
         const char *key = svc_text(one, "Key");
         if (key[0] == '\0' || strlen(key) > 128 || strlen(svc_text(one, "Value")) > 256 || i >= 50) {
             json_decref(tags);
-            sim_error(rq, 400, i >= 50 ? "LimitExceeded" : "ValidationError", "Tags are at most 50, keys 1 to 128, values 256");
+            sim_error(rq, 400, i >= 50 ? "LimitExceeded" : "ValidationError",
+                      "Tags are at most 50, keys 1 to 128, values 256");
             return NULL;
         }
         json_array_append_new(tags, json_pack("{s:s, s:s}", "Key", key, "Value", svc_text(one, "Value")));
@@ -214,8 +224,7 @@ static void collapse_all(json_t *object)
     const char *name;
     json_t *value;
     void *next;
-    json_object_foreach_safe(object, next, name, value)
-        collapse(object, name);
+    json_object_foreach_safe(object, next, name, value) collapse(object, name);
 }
 
 static void spell_principal(json_t *principal)
@@ -241,7 +250,7 @@ char *iam_stored_document(const char *document)
             collapse_all(principal);
             const char *name;
             json_t *condition;
-            json_object_foreach(json_object_get(statement, "Condition"), name, condition)
+            json_object_foreach (json_object_get(statement, "Condition"), name, condition)
                 collapse_all(condition);
         }
         if (arns)

@@ -10,14 +10,15 @@ static json_int_t members_with(const json_t *all, const char *list)
     json_int_t count = 0;
     const char *name;
     json_t *one;
-    json_object_foreach((json_t *)(uintptr_t)all, name, one)
+    json_object_foreach ((json_t *)(uintptr_t)all, name, one)
         count += (json_int_t)json_array_size(json_object_get(one, list));
     return count;
 }
 
 static void put_quota(struct sim_request *rq, json_t *map, const char *name, json_int_t otherwise)
 {
-    const json_t *own = json_object_get(json_object_get(sim_account_iam(rq->world, rq->caller_account), "quotas"), name);
+    const json_t *own =
+        json_object_get(json_object_get(sim_account_iam(rq->world, rq->caller_account), "quotas"), name);
     json_object_set_new(map, name, json_integer(json_is_integer(own) ? json_integer_value(own) : otherwise));
 }
 
@@ -26,12 +27,25 @@ static void get_account_summary(struct sim_request *rq)
     static const struct {
         const char *name;
         json_int_t value;
-    } quotas[] = {{"UsersQuota", 5000}, {"GroupsQuota", 300}, {"RolesQuota", 1000}, {"PoliciesQuota", 1500},
-                  {"AccessKeysPerUserQuota", 2}, {"AttachedPoliciesPerRoleQuota", 10}, {"AttachedPoliciesPerUserQuota", 10},
-                  {"AttachedPoliciesPerGroupQuota", 10}, {"AssumeRolePolicySizeQuota", 2048}, {"PolicySizeQuota", 6144},
-                  {"UserPolicySizeQuota", 2048}, {"GroupPolicySizeQuota", 5120}, {"VersionsPerPolicyQuota", 5},
-                  {"PolicyVersionsInUseQuota", 10000}, {"SigningCertificatesPerUserQuota", 2}, {"ServerCertificatesQuota", 20},
-                  {"GroupsPerUserQuota", 10}, {"InstanceProfilesQuota", 1000}, {"GlobalEndpointTokenVersion", 1}};
+    } quotas[] = {{"UsersQuota", 5000},
+                  {"GroupsQuota", 300},
+                  {"RolesQuota", 1000},
+                  {"PoliciesQuota", 1500},
+                  {"AccessKeysPerUserQuota", 2},
+                  {"AttachedPoliciesPerRoleQuota", 10},
+                  {"AttachedPoliciesPerUserQuota", 10},
+                  {"AttachedPoliciesPerGroupQuota", 10},
+                  {"AssumeRolePolicySizeQuota", 2048},
+                  {"PolicySizeQuota", 6144},
+                  {"UserPolicySizeQuota", 2048},
+                  {"GroupPolicySizeQuota", 5120},
+                  {"VersionsPerPolicyQuota", 5},
+                  {"PolicyVersionsInUseQuota", 10000},
+                  {"SigningCertificatesPerUserQuota", 2},
+                  {"ServerCertificatesQuota", 20},
+                  {"GroupsPerUserQuota", 10},
+                  {"InstanceProfilesQuota", 1000},
+                  {"GlobalEndpointTokenVersion", 1}};
     const json_t *root = sim_account_root(rq->world, rq->caller_account);
     const json_t *iam = sim_account_iam(rq->world, rq->caller_account);
     const json_t *password = json_object_get(root, "password");
@@ -39,25 +53,25 @@ static void get_account_summary(struct sim_request *rq)
     json_int_t user_mfa = members_with(iam_all(rq, IAM_USER), "mfa_devices"), versions = 0;
     const char *name;
     json_t *policy, *map = json_object();
-    json_object_foreach(iam_all(rq, IAM_POLICY), name, policy)
+    json_object_foreach (iam_all(rq, IAM_POLICY), name, policy)
         versions += (json_int_t)json_object_size(json_object_get(policy, "versions"));
     for (size_t i = 0; i < sizeof quotas / sizeof quotas[0]; i++)
         put_quota(rq, map, quotas[i].name, quotas[i].value);
-    json_t *counts = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:i}", "Users",
-                               (json_int_t)json_object_size(iam_all(rq, IAM_USER)), "Groups",
-                               (json_int_t)json_object_size(iam_all(rq, IAM_GROUP)), "Roles",
-                               (json_int_t)json_object_size(iam_all(rq, IAM_ROLE)), "Policies",
-                               (json_int_t)json_object_size(iam_all(rq, IAM_POLICY)), "PolicyVersionsInUse", versions,
-                               "MFADevices", root_mfa + user_mfa, "MFADevicesInUse", root_mfa + user_mfa, "AccountMFAEnabled",
-                               (json_int_t)(root_mfa > 0), "AccountAccessKeysPresent",
-                               (json_int_t)(json_object_size(json_object_get(root, "access_keys")) > 0),
-                               "AccountPasswordPresent", (json_int_t)!json_is_false(password), "ServerCertificates", 0,
-                               "Providers", (json_int_t)(json_array_size(json_object_get(iam, "saml")) +
-                                                         json_array_size(json_object_get(iam, "oidc"))),
-                               "AccountSigningCertificatesPresent", 0);
+    json_t *counts = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:i}", "Users",
+        (json_int_t)json_object_size(iam_all(rq, IAM_USER)), "Groups",
+        (json_int_t)json_object_size(iam_all(rq, IAM_GROUP)), "Roles",
+        (json_int_t)json_object_size(iam_all(rq, IAM_ROLE)), "Policies",
+        (json_int_t)json_object_size(iam_all(rq, IAM_POLICY)), "PolicyVersionsInUse", versions, "MFADevices",
+        root_mfa + user_mfa, "MFADevicesInUse", root_mfa + user_mfa, "AccountMFAEnabled", (json_int_t)(root_mfa > 0),
+        "AccountAccessKeysPresent", (json_int_t)(json_object_size(json_object_get(root, "access_keys")) > 0),
+        "AccountPasswordPresent", (json_int_t)!json_is_false(password), "ServerCertificates", 0, "Providers",
+        (json_int_t)(json_array_size(json_object_get(iam, "saml")) + json_array_size(json_object_get(iam, "oidc"))),
+        "AccountSigningCertificatesPresent", 0);
     json_object_update(map, counts);
     json_decref(counts);
-    json_object_set_new(map, "InstanceProfiles", json_integer(members_with(iam_all(rq, IAM_ROLE), "instance_profiles")));
+    json_object_set_new(map, "InstanceProfiles",
+                        json_integer(members_with(iam_all(rq, IAM_ROLE), "instance_profiles")));
     sim_ok_query(rq, json_pack("{s:{s:o}}", "SummaryMap", "$map", map));
 }
 
@@ -68,7 +82,7 @@ static json_t *inline_list(const json_t *owner)
     json_t *list = json_array();
     const char *name;
     json_t *document;
-    json_object_foreach(json_object_get(owner, "inline"), name, document)
+    json_object_foreach (json_object_get(owner, "inline"), name, document)
         json_array_append_new(list, json_pack("{s:s, s:o}", "PolicyName", name, "PolicyDocument",
                                               iam_document(json_string_value(document))));
     return list;
@@ -96,29 +110,32 @@ static json_t *detail_of_group(const json_t *group)
 
 static json_t *detail_of_role(const json_t *role)
 {
-    static const char *const names[] = {"Path", "RoleName", "RoleId", "Arn", "CreateDate", "Tags", "PermissionsBoundary", NULL};
+    static const char *const names[] = {
+        "Path", "RoleName", "RoleId", "Arn", "CreateDate", "Tags", "PermissionsBoundary", NULL};
     json_t *detail = iam_copy(role, names);
     json_object_set_new(detail, "AssumeRolePolicyDocument", iam_document(svc_text(role, "AssumeRolePolicyDocument")));
     json_object_set_new(detail, "RolePolicyList", inline_list(role));
     json_object_set_new(detail, "AttachedManagedPolicies", iam_attached(role));
     json_object_set_new(detail, "InstanceProfileList", json_array());
     /* Volatile on purpose: a fingerprint that forgets to drop it never agrees with itself. */
-    json_object_set_new(detail, "RoleLastUsed", json_pack("{s:o, s:s}", "LastUsedDate", iam_now(), "Region", "us-east-1"));
+    json_object_set_new(detail, "RoleLastUsed",
+                        json_pack("{s:o, s:s}", "LastUsedDate", iam_now(), "Region", "us-east-1"));
     return detail;
 }
 
 static json_t *detail_of_policy(const json_t *policy)
 {
-    static const char *const names[] = {"PolicyName", "PolicyId", "Arn", "Path", "DefaultVersionId", "Description", "CreateDate",
-                                        "UpdateDate", NULL};
+    static const char *const names[] = {"PolicyName",  "PolicyId",   "Arn",        "Path", "DefaultVersionId",
+                                        "Description", "CreateDate", "UpdateDate", NULL};
     json_t *detail = iam_copy(policy, names), *versions = json_array();
     const char *id;
     json_t *version;
-    json_object_foreach(json_object_get(policy, "versions"), id, version)
-        json_array_append_new(versions, json_pack("{s:o, s:s, s:b, s:O}", "Document", iam_document(svc_text(version, "document")),
-                                                  "VersionId", id, "IsDefaultVersion",
-                                                  (int)svc_is(id, svc_text(policy, "DefaultVersionId")), "CreateDate",
-                                                  json_object_get(version, "CreateDate")));
+    json_object_foreach (json_object_get(policy, "versions"), id, version)
+        json_array_append_new(versions,
+                              json_pack("{s:o, s:s, s:b, s:O}", "Document", iam_document(svc_text(version, "document")),
+                                        "VersionId", id, "IsDefaultVersion",
+                                        (int)svc_is(id, svc_text(policy, "DefaultVersionId")), "CreateDate",
+                                        json_object_get(version, "CreateDate")));
     json_object_set_new(detail, "PolicyVersionList", versions);
     json_object_set_new(detail, "IsAttachable", json_true());
     return detail;
@@ -164,8 +181,7 @@ static void get_account_authorization_details(struct sim_request *rq)
         const char *name;
         json_t *one;
         if (!is_filtered_out(rq, details[d].filter))
-            json_object_foreach(iam_all(rq, details[d].kind), name, one)
-            {
+            json_object_foreach (iam_all(rq, details[d].kind), name, one) {
                 if (at >= start && at < start + max)
                     json_array_append_new(list, details[d].detail(one));
                 more = more || at >= start + max;
@@ -184,11 +200,13 @@ static void get_account_authorization_details(struct sim_request *rq)
 static void simulate_principal_policy(struct sim_request *rq)
 {
     const char *source = sim_param(rq, "PolicySourceArn");
-    const json_t *actions = json_object_get(rq->params, "ActionNames"), *resources = json_object_get(rq->params, "ResourceArns");
+    const json_t *actions = json_object_get(rq->params, "ActionNames"),
+                 *resources = json_object_get(rq->params, "ResourceArns");
     const char *name = strrchr(source, '/');
     bool role = strstr(source, ":role/") != NULL;
     if (!name || json_array_size(actions) == 0 || strstr(source, ":assumed-role/")) {
-        sim_error(rq, 400, "InvalidInput", "Invalid Entity Arn: %s does not clearly define entity type and name.", source);
+        sim_error(rq, 400, "InvalidInput", "Invalid Entity Arn: %s does not clearly define entity type and name.",
+                  source);
         return;
     }
     if (!iam_get(rq, role ? IAM_ROLE : strstr(source, ":group/") ? IAM_GROUP : IAM_USER, name + 1))
@@ -202,8 +220,8 @@ static void simulate_principal_policy(struct sim_request *rq)
             const char *decision = sim_decide(rq->world, rq->caller_account, source, NULL, action ? action : "",
                                               resource ? resource : "*", "us-east-1");
             json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:[], s:[]}", "EvalActionName", action ? action : "",
-                                                 "EvalResourceName", resource ? resource : "*", "EvalDecision", decision,
-                                                 "MatchedStatements", "MissingContextValues"));
+                                                 "EvalResourceName", resource ? resource : "*", "EvalDecision",
+                                                 decision, "MatchedStatements", "MissingContextValues"));
         }
     iam_page(rq, NULL, "EvaluationResults", all);
 }
@@ -224,12 +242,15 @@ static char *write_report(struct sim_request *rq)
     bool keys = json_object_size(json_object_get(root, "access_keys")) > 0;
     sim_text_puts(&t, "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,"
                       "password_next_rotation,mfa_active,access_key_1_active\n");
-    sim_text_printf(&t, "<root_account>,arn:aws:iam::%s:root,2019-01-01T00:00:00+00:00,not_supported,no_information,"
-                    "not_supported,not_supported,%s,%s\n", rq->caller_account, mfa ? "true" : "false", keys ? "true" : "false");
+    sim_text_printf(&t,
+                    "<root_account>,arn:aws:iam::%s:root,2019-01-01T00:00:00+00:00,not_supported,no_information,"
+                    "not_supported,not_supported,%s,%s\n",
+                    rq->caller_account, mfa ? "true" : "false", keys ? "true" : "false");
     const char *name;
     json_t *user;
-    json_object_foreach(iam_all(rq, IAM_USER), name, user)
-        sim_text_printf(&t, "%s,%s,%s,%s,N/A,N/A,N/A,%s,%s\n", name, svc_text(user, "Arn"), svc_text(user, "CreateDate"),
+    json_object_foreach (iam_all(rq, IAM_USER), name, user)
+        sim_text_printf(&t, "%s,%s,%s,%s,N/A,N/A,N/A,%s,%s\n", name, svc_text(user, "Arn"),
+                        svc_text(user, "CreateDate"),
                         json_is_true(json_object_get(user, "login_profile")) ? "true" : "false",
                         json_array_size(json_object_get(user, "mfa_devices")) > 0 ? "true" : "false",
                         json_object_size(json_object_get(user, "access_keys")) > 0 ? "true" : "false");
@@ -249,7 +270,8 @@ static void generate_report(struct sim_request *rq)
     bool stale = !report->csv || !sim_trap("iam_credential_report_stale") || now >= report->made_ms + 4u * 3600000u;
     if (stale && report->asked_ms == 0) {
         report->asked_ms = now;
-        sim_ok_query(rq, json_pack("{s:s, s:s}", "State", "STARTED", "Description", "No report exists. Starting a new report "
+        sim_ok_query(rq, json_pack("{s:s, s:s}", "State", "STARTED", "Description",
+                                   "No report exists. Starting a new report "
                                    "generation task"));
         return;
     }
@@ -311,7 +333,7 @@ static void list_groups(struct sim_request *rq)
     json_t *list = json_array();
     const char *name;
     json_t *group;
-    json_object_foreach(iam_all(rq, IAM_GROUP), name, group)
+    json_object_foreach (iam_all(rq, IAM_GROUP), name, group)
         json_array_append_new(list, iam_copy(group, names));
     iam_page(rq, NULL, "Groups", list);
 }
@@ -341,8 +363,9 @@ static void list_virtual_mfa(struct sim_request *rq)
                     rq->caller_account);
         const char *name;
         json_t *user;
-        json_object_foreach(iam_all(rq, IAM_USER), name, user)
-            add_virtual(rq, list, json_object_get(user, "mfa_devices"), svc_text(user, "Arn"), svc_text(user, "UserId"));
+        json_object_foreach (iam_all(rq, IAM_USER), name, user)
+            add_virtual(rq, list, json_object_get(user, "mfa_devices"), svc_text(user, "Arn"),
+                        svc_text(user, "UserId"));
     }
     iam_page(rq, NULL, "VirtualMFADevices", list);
 }
@@ -353,7 +376,8 @@ static void get_password_policy(struct sim_request *rq)
     if (policy)
         sim_ok_query(rq, json_pack("{s:O}", "PasswordPolicy", policy));
     else
-        sim_error(rq, 404, "NoSuchEntity", "The Password Policy with domain name %s cannot be found.", rq->caller_account);
+        sim_error(rq, 404, "NoSuchEntity", "The Password Policy with domain name %s cannot be found.",
+                  rq->caller_account);
 }
 
 static void list_organizations_features(struct sim_request *rq)

@@ -1,4 +1,5 @@
-/* IAM policies: customer managed with versions; attached and inline ones of roles, users and groups (one code for the three). */
+/* IAM policies: customer managed with versions; attached and inline ones of roles, users and groups (one code for the
+ * three). */
 #include "sim_iam.h"
 
 #include <stdlib.h>
@@ -114,8 +115,8 @@ static void get_inline(struct sim_request *rq)
     const char *document = owner ? inline_of(rq, owner) : NULL;
     const char *name = iam_words[kind_of(rq)].name;
     if (document)
-        sim_ok_query(rq, json_pack("{s:s, s:s, s:o}", name, sim_param(rq, name), "PolicyName", sim_param(rq, "PolicyName"),
-                                   "PolicyDocument", iam_document(document)));
+        sim_ok_query(rq, json_pack("{s:s, s:s, s:o}", name, sim_param(rq, name), "PolicyName",
+                                   sim_param(rq, "PolicyName"), "PolicyDocument", iam_document(document)));
 }
 
 static void delete_inline(struct sim_request *rq)
@@ -136,7 +137,7 @@ static void list_inline(struct sim_request *rq)
     json_t *names = json_array();
     const char *name;
     json_t *document;
-    json_object_foreach(json_object_get(owner, "inline"), name, document)
+    json_object_foreach (json_object_get(owner, "inline"), name, document)
         json_array_append_new(names, json_string(name));
     iam_page(rq, NULL, "PolicyNames", names);
 }
@@ -149,8 +150,7 @@ static json_int_t attachments(struct sim_request *rq, const char *arn)
     for (int kind = IAM_ROLE; kind <= IAM_GROUP; kind++) {
         const char *name;
         json_t *owner;
-        json_object_foreach(iam_all(rq, (enum iam_kind)kind), name, owner)
-        {
+        json_object_foreach (iam_all(rq, (enum iam_kind)kind), name, owner) {
             const json_t *list = json_object_get(owner, "attached");
             count += place_of(list, arn) < json_array_size(list);
         }
@@ -160,8 +160,8 @@ static json_int_t attachments(struct sim_request *rq, const char *arn)
 
 static json_t *policy_reply(struct sim_request *rq, const json_t *policy, bool with_text)
 {
-    static const char *const names[] = {"PolicyName", "PolicyId", "Arn", "Path", "DefaultVersionId", "CreateDate",
-                                        "UpdateDate", NULL};
+    static const char *const names[] = {"PolicyName",       "PolicyId",   "Arn",        "Path",
+                                        "DefaultVersionId", "CreateDate", "UpdateDate", NULL};
     json_t *reply = iam_copy(policy, names);
     json_object_set_new(reply, "AttachmentCount", json_integer(attachments(rq, svc_text(policy, "Arn"))));
     json_object_set_new(reply, "PermissionsBoundaryUsageCount", json_integer(0));
@@ -184,7 +184,8 @@ static void policy_changed(struct sim_request *rq, const json_t *policy, const c
 
 static void create_policy(struct sim_request *rq)
 {
-    const char *name = sim_param(rq, "PolicyName"), *document = sim_param(rq, "PolicyDocument"), *path = sim_param(rq, "Path");
+    const char *name = sim_param(rq, "PolicyName"), *document = sim_param(rq, "PolicyDocument"),
+               *path = sim_param(rq, "Path");
     json_t *all = iam_all(rq, IAM_POLICY);
     if (!iam_name_is_fine(rq, "policyName", name, 128) || iam_is_taken(rq, IAM_POLICY, name) ||
         !iam_document_is_fine(rq, document, 6144, "PolicySize") ||
@@ -195,10 +196,11 @@ static void create_policy(struct sim_request *rq)
         return;
     json_t *now = iam_now();
     path = path[0] ? path : "/";
-    json_t *policy = json_pack("{s:s, s:o, s:o, s:s, s:O, s:O, s:o, s:s, s:i, s:{s:{s:s, s:o}}}", "PolicyName", name, "PolicyId",
-                               iam_new_id("ANPA"), "Arn", svc_textf("arn:aws:iam::%s:policy%s%s", rq->caller_account, path, name),
-                               "Path", path, "CreateDate", now, "UpdateDate", now, "Tags", tags, "DefaultVersionId", "v1",
-                               "next_version", 2, "versions", "v1", "document", document, "CreateDate", now);
+    json_t *policy =
+        json_pack("{s:s, s:o, s:o, s:s, s:O, s:O, s:o, s:s, s:i, s:{s:{s:s, s:o}}}", "PolicyName", name, "PolicyId",
+                  iam_new_id("ANPA"), "Arn", svc_textf("arn:aws:iam::%s:policy%s%s", rq->caller_account, path, name),
+                  "Path", path, "CreateDate", now, "UpdateDate", now, "Tags", tags, "DefaultVersionId", "v1",
+                  "next_version", 2, "versions", "v1", "document", document, "CreateDate", now);
     if (sim_param(rq, "Description")[0])
         json_object_set_new(policy, "Description", json_string(sim_param(rq, "Description")));
     json_object_set_new(all, name, policy);
@@ -210,10 +212,10 @@ static void get_policy(struct sim_request *rq)
 {
     const char *arn = sim_param(rq, "PolicyArn");
     if (sim_policy_is_managed(arn)) {
-        sim_ok_query(rq, json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:s}}", "Policy", "PolicyName", strrchr(arn, '/') + 1,
-                                   "PolicyId", "ANPAAWSMANAGED0000000", "Arn", arn, "Path", "/", "DefaultVersionId", "v1",
-                                   "AttachmentCount", attachments(rq, arn), "IsAttachable", 1, "CreateDate",
-                                   "2015-02-06T18:39:46Z", "UpdateDate", "2015-02-06T18:39:46Z"));
+        sim_ok_query(rq, json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:s}}", "Policy", "PolicyName",
+                                   strrchr(arn, '/') + 1, "PolicyId", "ANPAAWSMANAGED0000000", "Arn", arn, "Path", "/",
+                                   "DefaultVersionId", "v1", "AttachmentCount", attachments(rq, arn), "IsAttachable", 1,
+                                   "CreateDate", "2015-02-06T18:39:46Z", "UpdateDate", "2015-02-06T18:39:46Z"));
         return;
     }
     const json_t *policy = iam_get_policy(rq, arn);
@@ -227,7 +229,7 @@ static void list_policies(struct sim_request *rq)
     const char *name;
     json_t *policy;
     if (!svc_is(sim_param(rq, "Scope"), "AWS"))
-        json_object_foreach(iam_all(rq, IAM_POLICY), name, policy)
+        json_object_foreach (iam_all(rq, IAM_POLICY), name, policy)
             json_array_append_new(list, policy_reply(rq, policy, false));
     iam_page(rq, NULL, "Policies", list);
 }
@@ -248,8 +250,8 @@ static json_t *version_of(struct sim_request *rq, const json_t *policy)
     const char *id = sim_param(rq, "VersionId");
     json_t *version = json_object_get(json_object_get(policy, "versions"), id);
     if (!version)
-        sim_error(rq, 404, "NoSuchEntity", "Policy %s version %s does not exist or is not attachable.", sim_param(rq, "PolicyArn"),
-                  id);
+        sim_error(rq, 404, "NoSuchEntity", "Policy %s version %s does not exist or is not attachable.",
+                  sim_param(rq, "PolicyArn"), id);
     return version;
 }
 
@@ -258,14 +260,15 @@ static void get_policy_version(struct sim_request *rq)
     const char *arn = sim_param(rq, "PolicyArn");
     if (sim_policy_is_managed(arn)) {
         sim_ok_query(rq, json_pack("{s:{s:o, s:s, s:b, s:s}}", "PolicyVersion", "Document",
-                                   iam_document(sim_policy_managed_document(arn)), "VersionId", "v1", "IsDefaultVersion", 1,
-                                   "CreateDate", "2015-02-06T18:39:46Z"));
+                                   iam_document(sim_policy_managed_document(arn)), "VersionId", "v1",
+                                   "IsDefaultVersion", 1, "CreateDate", "2015-02-06T18:39:46Z"));
         return;
     }
     const json_t *policy = iam_get_policy(rq, arn);
     const json_t *version = policy ? version_of(rq, policy) : NULL;
     if (version)
-        sim_ok_query(rq, json_pack("{s:o}", "PolicyVersion", version_reply(policy, sim_param(rq, "VersionId"), version, true)));
+        sim_ok_query(
+            rq, json_pack("{s:o}", "PolicyVersion", version_reply(policy, sim_param(rq, "VersionId"), version, true)));
 }
 
 static void create_policy_version(struct sim_request *rq)
@@ -276,7 +279,8 @@ static void create_policy_version(struct sim_request *rq)
         return;
     json_t *versions = json_object_get(policy, "versions");
     if (json_object_size(versions) >= 5) {
-        sim_error(rq, 409, "LimitExceeded", "A managed policy can have up to 5 versions. Before you create a new version, you must "
+        sim_error(rq, 409, "LimitExceeded",
+                  "A managed policy can have up to 5 versions. Before you create a new version, you must "
                   "delete an existing version.");
         return;
     }
@@ -328,7 +332,7 @@ static void list_policy_versions(struct sim_request *rq)
     json_t *list = json_array();
     const char *id;
     json_t *version;
-    json_object_foreach(json_object_get(policy, "versions"), id, version)
+    json_object_foreach (json_object_get(policy, "versions"), id, version)
         json_array_insert_new(list, 0, version_reply(policy, id, version, false)); /* newest first */
     iam_page(rq, NULL, "Versions", list);
 }
@@ -340,8 +344,11 @@ static void delete_policy(struct sim_request *rq)
     if (!policy)
         return;
     if (attachments(rq, arn) > 0 || json_object_size(json_object_get(policy, "versions")) > 1) {
-        sim_error(rq, 409, "DeleteConflict", attachments(rq, arn) > 0
-                  ? "Cannot delete a policy attached to entities." : "This policy has more than one version. Before you delete a "
+        sim_error(
+            rq, 409, "DeleteConflict",
+            attachments(rq, arn) > 0
+                ? "Cannot delete a policy attached to entities."
+                : "This policy has more than one version. Before you delete a "
                   "policy, you must delete the policy's versions. The default version is deleted with the policy.");
         return;
     }

@@ -3,13 +3,14 @@
 
 #include <stdlib.h>
 
-#define ROLE_SETTLES_MS 1200u      /* real AWS: 10 to 30 s */
+#define ROLE_SETTLES_MS 1200u /* real AWS: 10 to 30 s */
 #define PRINCIPAL_SETTLES_MS 1000u
 
 static json_t *role_reply(const json_t *role, bool with_tags)
 {
-    static const char *const names[] = {"Path", "RoleName", "RoleId", "Arn", "CreateDate", "Description",
-                                        "MaxSessionDuration", "PermissionsBoundary", NULL};
+    static const char *const names[] = {
+        "Path", "RoleName", "RoleId", "Arn", "CreateDate", "Description", "MaxSessionDuration", "PermissionsBoundary",
+        NULL};
     json_t *reply = iam_copy(role, names);
     json_object_set_new(reply, "AssumeRolePolicyDocument", iam_document(svc_text(role, "AssumeRolePolicyDocument")));
     if (with_tags && json_array_size(json_object_get(role, "Tags")) > 0)
@@ -54,7 +55,8 @@ static bool principals_exist(struct sim_request *rq, const char *document)
         for (size_t k = 0; aws && k < many; k++) {
             const char *one = json_string_value(json_is_array(aws) ? json_array_get(aws, k) : aws);
             if (!one || !principal_exists(one)) {
-                sim_error(rq, 400, "MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"%s\"", one ? one : "");
+                sim_error(rq, 400, "MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"%s\"",
+                          one ? one : "");
                 return false;
             }
         }
@@ -74,8 +76,10 @@ static void create_role(struct sim_request *rq)
     long seconds = session[0] ? strtol(session, NULL, 10) : 3600;
     if (!iam_name_is_fine(rq, "roleName", name, 64))
         return;
-    if (seconds < 3600 || seconds > 43200 || strlen(sim_param(rq, "Description")) > 1000 || (path[0] && path[0] != '/')) {
-        sim_error(rq, 400, "ValidationError", "MaxSessionDuration is 3600 to 43200, Description at most 1000, Path starts with /");
+    if (seconds < 3600 || seconds > 43200 || strlen(sim_param(rq, "Description")) > 1000 ||
+        (path[0] && path[0] != '/')) {
+        sim_error(rq, 400, "ValidationError",
+                  "MaxSessionDuration is 3600 to 43200, Description at most 1000, Path starts with /");
         return;
     }
     json_t *all = iam_all(rq, IAM_ROLE);
@@ -88,10 +92,11 @@ static void create_role(struct sim_request *rq)
     uint64_t now = sim_now_ms();
     char *stored = iam_stored_document(trust);
     path = path[0] ? path : "/";
-    json_t *role = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:[], s:{}, s:I, s:I}", "Path", path, "RoleName", name,
-                             "RoleId", iam_new_id("AROA"), "Arn", svc_textf("arn:aws:iam::%s:role%s%s", rq->caller_account, path,
-                             name), "CreateDate", iam_now(), "AssumeRolePolicyDocument", stored, "MaxSessionDuration",
-                             (json_int_t)seconds, "Tags", tags, "attached", "inline", "usable_ms",
+    json_t *role = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:[], s:{}, s:I, s:I}", "Path", path, "RoleName",
+                             name, "RoleId", iam_new_id("AROA"), "Arn",
+                             svc_textf("arn:aws:iam::%s:role%s%s", rq->caller_account, path, name), "CreateDate",
+                             iam_now(), "AssumeRolePolicyDocument", stored, "MaxSessionDuration", (json_int_t)seconds,
+                             "Tags", tags, "attached", "inline", "usable_ms",
                              (json_int_t)(now + svc_timing(rq->world, "role_settles_ms", ROLE_SETTLES_MS)), "known_ms",
                              (json_int_t)(now + PRINCIPAL_SETTLES_MS));
     free(stored);
@@ -116,7 +121,7 @@ static void list_roles(struct sim_request *rq)
     json_t *list = json_array();
     const char *name, *prefix = sim_param(rq, "PathPrefix");
     json_t *role;
-    json_object_foreach(iam_all(rq, IAM_ROLE), name, role)
+    json_object_foreach (iam_all(rq, IAM_ROLE), name, role)
         if (strncmp(svc_text(role, "Path"), prefix, strlen(prefix)) == 0)
             json_array_append_new(list, role_reply(role, !sim_trap("iam_list_roles_without_tags")));
     iam_page(rq, NULL, "Roles", list);
@@ -140,8 +145,9 @@ static void update_trust(struct sim_request *rq)
     char *stored = iam_stored_document(trust);
     if (!svc_is(stored, svc_text(role, "AssumeRolePolicyDocument"))) {
         json_object_set_new(role, "AssumeRolePolicyDocument", json_string(stored));
-        json_object_set_new(role, "usable_ms", json_integer((json_int_t)(sim_now_ms() + svc_timing(rq->world, "role_settles_ms",
-                                                                                                   ROLE_SETTLES_MS))));
+        json_object_set_new(
+            role, "usable_ms",
+            json_integer((json_int_t)(sim_now_ms() + svc_timing(rq->world, "role_settles_ms", ROLE_SETTLES_MS))));
     }
     free(stored);
     changed(rq, role, before);
@@ -156,7 +162,8 @@ static void update_role(struct sim_request *rq)
     if (json_object_get(rq->params, "Description"))
         json_object_set_new(role, "Description", json_string(sim_param(rq, "Description")));
     if (sim_param(rq, "MaxSessionDuration")[0])
-        json_object_set_new(role, "MaxSessionDuration", json_integer(strtol(sim_param(rq, "MaxSessionDuration"), NULL, 10)));
+        json_object_set_new(role, "MaxSessionDuration",
+                            json_integer(strtol(sim_param(rq, "MaxSessionDuration"), NULL, 10)));
     char resource[128];
     snprintf(resource, sizeof resource, "iam.roles.%s", svc_text(role, "RoleName"));
     sim_effect(rq, resource, before, role);
@@ -169,7 +176,8 @@ static void delete_role(struct sim_request *rq)
     json_t *role = iam_get_ours(rq, IAM_ROLE, name);
     if (!role)
         return;
-    if (json_array_size(json_object_get(role, "attached")) > 0 || json_object_size(json_object_get(role, "inline")) > 0 ||
+    if (json_array_size(json_object_get(role, "attached")) > 0 ||
+        json_object_size(json_object_get(role, "inline")) > 0 ||
         json_array_size(json_object_get(role, "instance_profiles")) > 0) {
         sim_error(rq, 409, "DeleteConflict", "Cannot delete entity, must detach all policies first.");
         return;
@@ -242,10 +250,11 @@ static void list_instance_profiles(struct sim_request *rq)
     const json_t *names = json_object_get(role, "instance_profiles");
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:[o]}", "Path", "/", "InstanceProfileName", name,
-                                              "InstanceProfileId", "AIPAAAAAAAAAAAAAAAAAA", "Arn",
-                                              svc_textf("arn:aws:iam::%s:instance-profile/%s", rq->caller_account, name),
-                                              "CreateDate", iam_now(), "Roles", role_reply(role, false)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:[o]}", "Path", "/", "InstanceProfileName", name,
+                                        "InstanceProfileId", "AIPAAAAAAAAAAAAAAAAAA", "Arn",
+                                        svc_textf("arn:aws:iam::%s:instance-profile/%s", rq->caller_account, name),
+                                        "CreateDate", iam_now(), "Roles", role_reply(role, false)));
     }
     iam_page(rq, NULL, "InstanceProfiles", list);
 }
@@ -262,7 +271,8 @@ static void remove_from_instance_profile(struct sim_request *rq)
             return;
         }
     if (role)
-        sim_error(rq, 404, "NoSuchEntity", "Instance Profile %s cannot be found.", sim_param(rq, "InstanceProfileName"));
+        sim_error(rq, 404, "NoSuchEntity", "Instance Profile %s cannot be found.",
+                  sim_param(rq, "InstanceProfileName"));
 }
 
 const struct sim_op iam_role_ops[] = {

@@ -47,8 +47,7 @@ static void list_users(struct sim_request *rq)
     json_t *list = json_array();
     const char *name;
     json_t *user;
-    json_object_foreach(iam_all(rq, IAM_USER), name, user)
-    {
+    json_object_foreach (iam_all(rq, IAM_USER), name, user) {
         json_t *reply = user_reply(user);
         json_object_del(reply, "Tags"); /* ListUsers leaves them out, as ListRoles does */
         json_array_append_new(list, reply);
@@ -67,11 +66,11 @@ static void create_user(struct sim_request *rq)
     if (!tags)
         return;
     path = path[0] ? path : "/";
-    json_t *user = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:[], s:[], s:{}, s:{}, s:[], s:[], s:[], s:[], s:I}", "Path", path,
-                             "UserName", name, "UserId", iam_new_id("AIDA"), "Arn",
-                             svc_textf("arn:aws:iam::%s:user%s%s", rq->caller_account, path, name), "CreateDate", iam_now(), "Tags",
-                             tags, "login_profile", 0, "groups", "attached", "inline", "access_keys", "mfa_devices",
-                             "signing_certificates", "ssh_keys", "service_credentials", "known_ms",
+    json_t *user = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:[], s:[], s:{}, s:{}, s:[], s:[], s:[], s:[], s:I}",
+                             "Path", path, "UserName", name, "UserId", iam_new_id("AIDA"), "Arn",
+                             svc_textf("arn:aws:iam::%s:user%s%s", rq->caller_account, path, name), "CreateDate",
+                             iam_now(), "Tags", tags, "login_profile", 0, "groups", "attached", "inline", "access_keys",
+                             "mfa_devices", "signing_certificates", "ssh_keys", "service_credentials", "known_ms",
                              (json_int_t)(sim_now_ms() + 1000));
     json_object_set_new(all, name, user);
     changed(rq, name, sim_before(NULL), user);
@@ -128,14 +127,15 @@ static void list_access_keys(struct sim_request *rq)
     const char *id;
     json_t *key;
     if (!sim_param(rq, "UserName")[0] && svc_is(rq->caller_type, "Root")) {
-        json_object_foreach(json_object_get(sim_account_root(rq->world, rq->caller_account), "access_keys"), id, key)
-            json_array_append_new(list, json_pack("{s:s, s:O, s:O}", "AccessKeyId", id, "Status", json_object_get(key, "Status"),
-                                                  "CreateDate", json_object_get(key, "CreateDate")));
+        json_object_foreach (json_object_get(sim_account_root(rq->world, rq->caller_account), "access_keys"), id, key)
+            json_array_append_new(list, json_pack("{s:s, s:O, s:O}", "AccessKeyId", id, "Status",
+                                                  json_object_get(key, "Status"), "CreateDate",
+                                                  json_object_get(key, "CreateDate")));
         iam_page(rq, NULL, "AccessKeyMetadata", list);
         return;
     }
     const json_t *user = named_user(rq);
-    json_object_foreach(json_object_get(user, "access_keys"), id, key)
+    json_object_foreach (json_object_get(user, "access_keys"), id, key)
         json_array_append_new(list, key_reply(user, id, key));
     if (user)
         iam_page(rq, NULL, "AccessKeyMetadata", list);
@@ -159,8 +159,8 @@ static void create_access_key(struct sim_request *rq)
     char id[21], secret[41];
     sim_key_id("AKIA", rq->caller_account, id);
     sim_secret_key(secret);
-    json_t *key = json_pack("{s:s, s:s, s:o, s:I}", "secret", secret, "Status", "Active", "CreateDate", iam_now(), "usable_ms",
-                            (json_int_t)(sim_now_ms() + svc_timing(rq->world, "key_ms", KEY_SETTLES_MS)));
+    json_t *key = json_pack("{s:s, s:s, s:o, s:I}", "secret", secret, "Status", "Active", "CreateDate", iam_now(),
+                            "usable_ms", (json_int_t)(sim_now_ms() + svc_timing(rq->world, "key_ms", KEY_SETTLES_MS)));
     json_object_set_new(keys, id, key);
     changed(rq, svc_text(user, "UserName"), before, user);
     json_t *reply = key_reply(user, id, key);
@@ -209,8 +209,7 @@ static void get_key_last_used(struct sim_request *rq)
 {
     const char *id = sim_param(rq, "AccessKeyId"), *name;
     json_t *user;
-    json_object_foreach(iam_all(rq, IAM_USER), name, user)
-    {
+    json_object_foreach (iam_all(rq, IAM_USER), name, user) {
         json_t *key = json_object_get(json_object_get(user, "access_keys"), id), *used;
         if (!key)
             continue;
@@ -222,7 +221,8 @@ static void get_key_last_used(struct sim_request *rq)
         sim_ok_query(rq, json_pack("{s:s, s:o}", "UserName", name, "AccessKeyLastUsed", used));
         return;
     }
-    sim_error(rq, 403, "AccessDenied", "User: %s is not authorized to perform: iam:GetAccessKeyLastUsed", rq->caller_arn);
+    sim_error(rq, 403, "AccessDenied", "User: %s is not authorized to perform: iam:GetAccessKeyLastUsed",
+              rq->caller_arn);
 }
 
 /* ---- what else hangs on a user ---- */
@@ -320,7 +320,8 @@ static void remove_from_group(struct sim_request *rq)
             return;
         }
     if (user)
-        sim_error(rq, 404, "NoSuchEntity", "User %s is not in group %s", sim_param(rq, "UserName"), sim_param(rq, "GroupName"));
+        sim_error(rq, 404, "NoSuchEntity", "User %s is not in group %s", sim_param(rq, "UserName"),
+                  sim_param(rq, "GroupName"));
 }
 
 static void deactivate_mfa(struct sim_request *rq)

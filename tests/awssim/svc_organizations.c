@@ -1,14 +1,25 @@
-/* Organizations: every read that the fingerprint needs, by the management account, by delegated administrators and, where
- * AWS allows it, by any member account. */
+/* Organizations: every read that the fingerprint needs, by the management account, by delegated administrators and,
+ * where AWS allows it, by any member account. */
 #include "sim_core.h"
 #include "svc.h"
 
 #include <stdlib.h>
 
 static const char *const policy_types[] = {
-    "SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY", "TAG_POLICY", "BACKUP_POLICY", "AISERVICES_OPT_OUT_POLICY",
-    "CHATBOT_POLICY", "DECLARATIVE_POLICY_EC2", "SECURITYHUB_POLICY", "INSPECTOR_POLICY", "UPGRADE_ROLLOUT_POLICY",
-    "BEDROCK_POLICY", "S3_POLICY", "NETWORK_SECURITY_DIRECTOR_POLICY", NULL,
+    "SERVICE_CONTROL_POLICY",
+    "RESOURCE_CONTROL_POLICY",
+    "TAG_POLICY",
+    "BACKUP_POLICY",
+    "AISERVICES_OPT_OUT_POLICY",
+    "CHATBOT_POLICY",
+    "DECLARATIVE_POLICY_EC2",
+    "SECURITYHUB_POLICY",
+    "INSPECTOR_POLICY",
+    "UPGRADE_ROLLOUT_POLICY",
+    "BEDROCK_POLICY",
+    "S3_POLICY",
+    "NETWORK_SECURITY_DIRECTOR_POLICY",
+    NULL,
 };
 
 /* ---- who may ask ---- */
@@ -114,7 +125,7 @@ static void list_accounts(struct sim_request *rq)
     json_t *all = json_array();
     const char *id;
     json_t *account;
-    json_object_foreach(json_object_get(rq->world->state, "accounts"), id, account)
+    json_object_foreach (json_object_get(rq->world->state, "accounts"), id, account)
         json_array_append_new(all, account_reply(account));
     answer_page(rq, "Accounts", all);
 }
@@ -209,8 +220,7 @@ static void list_parents(struct sim_request *rq)
         return;
     const char *child = sim_param(rq, "ChildId"), *parent;
     json_t *parts;
-    json_object_foreach(sim_at(rq->world, "tree.children"), parent, parts)
-    {
+    json_object_foreach (sim_at(rq->world, "tree.children"), parent, parts) {
         const json_t *lists[] = {json_object_get(parts, "ous"), json_object_get(parts, "accounts")};
         for (size_t l = 0; l < 2; l++)
             for (size_t i = 0; i < json_array_size(lists[l]); i++)
@@ -231,7 +241,8 @@ static void describe_ou(struct sim_request *rq)
     if (ou)
         sim_ok_json(rq, json_pack("{s:O}", "OrganizationalUnit", ou));
     else
-        sim_error(rq, 400, "OrganizationalUnitNotFoundException", "You specified an organizational unit that doesn't exist.");
+        sim_error(rq, 400, "OrganizationalUnitNotFoundException",
+                  "You specified an organizational unit that doesn't exist.");
 }
 
 /* ---- policies ---- */
@@ -246,7 +257,8 @@ static bool filter_is_fine(struct sim_request *rq)
         sim_error(rq, 400, "InvalidInputException", "You specified an invalid value for Filter.");
         return false;
     }
-    if (svc_one_of(filter, "NETWORK_SECURITY_DIRECTOR_POLICY,UPGRADE_ROLLOUT_POLICY") && sim_trap("org_unsupported_policy_type")) {
+    if (svc_one_of(filter, "NETWORK_SECURITY_DIRECTOR_POLICY,UPGRADE_ROLLOUT_POLICY") &&
+        sim_trap("org_unsupported_policy_type")) {
         sim_error(rq, 400, "UnsupportedAPIEndpointException", "This action isn't available in the current AWS Region.");
         return false;
     }
@@ -259,8 +271,7 @@ static void list_policies(struct sim_request *rq)
         return;
     json_t *all = json_array(), *policy;
     const char *id;
-    json_object_foreach(json_object_get(rq->world->state, "policies"), id, policy)
-    {
+    json_object_foreach (json_object_get(rq->world->state, "policies"), id, policy) {
         json_t *summary = json_object_get(policy, "PolicySummary");
         if (svc_is(svc_text(summary, "Type"), sim_param(rq, "Filter")))
             json_array_append(all, summary);
@@ -282,8 +293,8 @@ static void describe_policy(struct sim_request *rq)
 {
     const json_t *policy = policy_of(rq);
     if (policy)
-        sim_ok_json(rq, json_pack("{s:{s:O, s:O}}", "Policy", "PolicySummary", json_object_get(policy, "PolicySummary"), "Content",
-                                  json_object_get(policy, "Content")));
+        sim_ok_json(rq, json_pack("{s:{s:O, s:O}}", "Policy", "PolicySummary", json_object_get(policy, "PolicySummary"),
+                                  "Content", json_object_get(policy, "Content")));
 }
 
 static void list_targets(struct sim_request *rq)
@@ -300,8 +311,7 @@ static void list_policies_for_target(struct sim_request *rq)
         return;
     json_t *all = json_array(), *policy;
     const char *id;
-    json_object_foreach(json_object_get(rq->world->state, "policies"), id, policy)
-    {
+    json_object_foreach (json_object_get(rq->world->state, "policies"), id, policy) {
         json_t *summary = json_object_get(policy, "PolicySummary"), *targets = json_object_get(policy, "targets");
         for (size_t i = 0; i < json_array_size(targets); i++)
             if (svc_is(svc_text(json_array_get(targets, i), "TargetId"), sim_param(rq, "TargetId")) &&
@@ -325,8 +335,7 @@ static void list_delegated_administrators(struct sim_request *rq)
         return;
     const char *id, *service = sim_param(rq, "ServicePrincipal");
     json_t *one, *all = json_array();
-    json_object_foreach(json_object_get(rq->world->state, "delegated"), id, one)
-    {
+    json_object_foreach (json_object_get(rq->world->state, "delegated"), id, one) {
         const json_t *services = json_object_get(one, "services");
         bool wanted = service[0] == '\0';
         for (size_t i = 0; i < json_array_size(services); i++)
@@ -363,7 +372,8 @@ static void describe_resource_policy(struct sim_request *rq)
     if (json_is_object(policy))
         sim_ok_json(rq, json_pack("{s:O}", "ResourcePolicy", policy));
     else
-        sim_error(rq, 400, "ResourcePolicyNotFoundException", "We can't find a resource policy request with the parameter that you "
+        sim_error(rq, 400, "ResourcePolicyNotFoundException",
+                  "We can't find a resource policy request with the parameter that you "
                   "specified.");
 }
 
@@ -398,8 +408,8 @@ static void list_transfers(struct sim_request *rq)
     if (!svc_is(sim_param(rq, "Type"), "BILLING"))
         sim_error(rq, 400, "InvalidInputException", "You specified an invalid value for Type.");
     else
-        answer_page(rq, "ResponsibilityTransfers", list_at(rq, strstr(rq->action, "Inbound") ? "transfers.inbound" :
-                                                                                               "transfers.outbound"));
+        answer_page(rq, "ResponsibilityTransfers",
+                    list_at(rq, strstr(rq->action, "Inbound") ? "transfers.inbound" : "transfers.outbound"));
 }
 
 static void list_tags(struct sim_request *rq)

@@ -45,11 +45,14 @@ json_t *s3_bucket(struct sim_request *rq)
     sim_header(rq, "x-amz-bucket-region", region_of(bucket));
     if (!svc_is(region_of(bucket), rq->region) && !svc_is(rq->action, "GetBucketLocation")) {
         if (sim_trap("s3_other_region_301"))
-            sim_error(rq, 301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the "
+            sim_error(rq, 301, "PermanentRedirect",
+                      "The bucket you are attempting to access must be addressed using the "
                       "specified endpoint.");
         else
-            sim_error(rq, 400, "AuthorizationHeaderMalformed", "The authorization header is malformed; the region '%s' is wrong; "
-                      "expecting '%s'", rq->region, region_of(bucket));
+            sim_error(rq, 400, "AuthorizationHeaderMalformed",
+                      "The authorization header is malformed; the region '%s' is wrong; "
+                      "expecting '%s'",
+                      rq->region, region_of(bucket));
         return NULL;
     }
     return json_object_get(s3_buckets(rq->world), rq->bucket);
@@ -89,7 +92,8 @@ bool s3_checksum_is_fine(struct sim_request *rq)
     }
     bool any = md5 || sha256 || rq->header(rq, "x-amz-checksum-crc32") || rq->header(rq, "x-amz-checksum-crc64nvme");
     if (!any && sim_trap("s3_put_wants_checksum")) {
-        sim_error(rq, 400, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
+        sim_error(rq, 400, "InvalidRequest",
+                  "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
         return false;
     }
     return true;
@@ -104,7 +108,8 @@ json_t *s3_body(struct sim_request *rq, const char *root)
     json_decref(parsed);
     if (inner)
         return inner;
-    sim_error(rq, 400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema");
+    sim_error(rq, 400, "MalformedXML",
+              "The XML you provided was not well-formed or did not validate against our published schema");
     return NULL;
 }
 
@@ -113,7 +118,8 @@ json_t *s3_body(struct sim_request *rq, const char *root)
 static bool name_is_fine(const char *name)
 {
     size_t bytes = strlen(name);
-    if (bytes < 3 || bytes > 63 || strstr(name, "..") || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != bytes)
+    if (bytes < 3 || bytes > 63 || strstr(name, "..") ||
+        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != bytes)
         return false;
     return name[0] != '-' && name[0] != '.' && name[bytes - 1] != '-' && name[bytes - 1] != '.';
 }
@@ -139,16 +145,20 @@ static bool place_is_fine(struct sim_request *rq)
     const char *wanted = constraint[0] ? constraint : "us-east-1";
     if (svc_is(wanted, rq->region))
         return true;
-    sim_error(rq, 400, "IllegalLocationConstraintException", "The %s location constraint is incompatible for the region specific "
-              "endpoint this request was sent to.", constraint[0] ? constraint : "unspecified");
+    sim_error(rq, 400, "IllegalLocationConstraintException",
+              "The %s location constraint is incompatible for the region specific "
+              "endpoint this request was sent to.",
+              constraint[0] ? constraint : "unspecified");
     return false;
 }
 
 static void create_again(struct sim_request *rq, const json_t *found)
 {
     json_t *bucket = json_object_get(s3_buckets(rq->world), rq->bucket);
-    if (!svc_is(region_of(found), "us-east-1") || !svc_is(rq->region, "us-east-1") || !sim_trap("s3_create_again_in_us_east_1")) {
-        sim_error(rq, 409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already "
+    if (!svc_is(region_of(found), "us-east-1") || !svc_is(rq->region, "us-east-1") ||
+        !sim_trap("s3_create_again_in_us_east_1")) {
+        sim_error(rq, 409, "BucketAlreadyOwnedByYou",
+                  "Your previous request to create the named bucket succeeded and you already "
                   "own it.");
         return;
     }
@@ -174,7 +184,8 @@ static void create_bucket(struct sim_request *rq)
         return;
     }
     if (owner[0]) {
-        sim_error(rq, 409, "BucketAlreadyExists", "The requested bucket name is not available. The bucket namespace is shared by "
+        sim_error(rq, 409, "BucketAlreadyExists",
+                  "The requested bucket name is not available. The bucket namespace is shared by "
                   "all users of the system.");
         return;
     }
@@ -185,11 +196,11 @@ static void create_bucket(struct sim_request *rq)
     }
     const char *ownership = rq->header(rq, "x-amz-object-ownership");
     /* Since 2023 AWS gives every new bucket encryption, closed public access and enforced ownership by itself. */
-    json_t *bucket = json_pack("{s:s, s:o, s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:{s:s, s:b}, s:{}}", "Name", rq->bucket,
-                               "CreationDate", iam_now(), "region", rq->region, "acl", "private", "ownership",
-                               ownership ? ownership : "BucketOwnerEnforced", "public_access_block", "BlockPublicAcls", 1,
-                               "IgnorePublicAcls", 1, "BlockPublicPolicy", 1, "RestrictPublicBuckets", 1, "encryption",
-                               "SSEAlgorithm", "AES256", "BucketKeyEnabled", 0, "objects");
+    json_t *bucket = json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:{s:b, s:b, s:b, s:b}, s:{s:s, s:b}, s:{}}", "Name", rq->bucket, "CreationDate",
+        iam_now(), "region", rq->region, "acl", "private", "ownership", ownership ? ownership : "BucketOwnerEnforced",
+        "public_access_block", "BlockPublicAcls", 1, "IgnorePublicAcls", 1, "BlockPublicPolicy", 1,
+        "RestrictPublicBuckets", 1, "encryption", "SSEAlgorithm", "AES256", "BucketKeyEnabled", 0, "objects");
     json_object_set_new(buckets, rq->bucket, bucket);
     sim_index_world(rq->world);
     s3_changed(rq, sim_before(NULL), bucket);
@@ -222,17 +233,20 @@ static void delete_bucket(struct sim_request *rq)
 static void list_buckets(struct sim_request *rq)
 {
     const char *most = sim_param(rq, "max-buckets"), *token = sim_param(rq, "continuation-token"), *name;
-    size_t max = most[0] ? strtoul(most, NULL, 10) : 10000, start = token[0] ? strtoul(token, NULL, 10) : 0, at = 0, given = 0;
+    size_t max = most[0] ? strtoul(most, NULL, 10) : 10000, start = token[0] ? strtoul(token, NULL, 10) : 0, at = 0,
+           given = 0;
     struct sim_text t = {0};
-    sim_text_printf(&t, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListAllMyBucketsResult "
-                    "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>%s</ID></Owner><Buckets>", rq->caller_account);
+    sim_text_printf(&t,
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListAllMyBucketsResult "
+                    "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>%s</ID></Owner><Buckets>",
+                    rq->caller_account);
     json_t *bucket, *all = svc_is(rq->caller_account, rq->world->account) ? s3_buckets(rq->world) : NULL;
-    json_object_foreach(all, name, bucket)
-    {
+    json_object_foreach (all, name, bucket) {
         if (at++ < start || given >= max)
             continue;
-        sim_text_printf(&t, "<Bucket><Name>%s</Name><CreationDate>%s</CreationDate><BucketRegion>%s</BucketRegion></Bucket>", name,
-                        svc_text(bucket, "CreationDate"), region_of(bucket));
+        sim_text_printf(
+            &t, "<Bucket><Name>%s</Name><CreationDate>%s</CreationDate><BucketRegion>%s</BucketRegion></Bucket>", name,
+            svc_text(bucket, "CreationDate"), region_of(bucket));
         given++;
     }
     sim_text_puts(&t, "</Buckets>");
@@ -268,28 +282,33 @@ static void list_objects(struct sim_request *rq)
     const json_t *bucket = s3_bucket(rq);
     if (!bucket)
         return;
-    const char *prefix = sim_param(rq, "prefix"), *most = sim_param(rq, "max-keys"), *token = sim_param(rq, "continuation-token");
-    size_t max = most[0] ? strtoul(most, NULL, 10) : 1000, start = token[0] ? strtoul(token, NULL, 10) : 0, at = 0, given = 0;
+    const char *prefix = sim_param(rq, "prefix"), *most = sim_param(rq, "max-keys"),
+               *token = sim_param(rq, "continuation-token");
+    size_t max = most[0] ? strtoul(most, NULL, 10) : 1000, start = token[0] ? strtoul(token, NULL, 10) : 0, at = 0,
+           given = 0;
     struct sim_text t = {0}, list = {0};
     const char *key;
     json_t *object;
-    json_object_foreach(json_object_get(bucket, "objects"), key, object)
-    {
+    json_object_foreach (json_object_get(bucket, "objects"), key, object) {
         if (strncmp(key, prefix, strlen(prefix)) != 0 || at++ < start || given >= max)
             continue;
         sim_text_puts(&list, "<Contents><Key>");
         sim_text_xml(&list, key);
-        sim_text_printf(&list, "</Key><LastModified>%s</LastModified><ETag>&quot;%s&quot;</ETag><Size>%lld</Size>"
-                        "<StorageClass>STANDARD</StorageClass></Contents>", svc_text(object, "LastModified"),
-                        svc_text(object, "etag"), (long long)json_integer_value(json_object_get(object, "size")));
+        sim_text_printf(&list,
+                        "</Key><LastModified>%s</LastModified><ETag>&quot;%s&quot;</ETag><Size>%lld</Size>"
+                        "<StorageClass>STANDARD</StorageClass></Contents>",
+                        svc_text(object, "LastModified"), svc_text(object, "etag"),
+                        (long long)json_integer_value(json_object_get(object, "size")));
         given++;
     }
     bool more = start + given < at;
-    sim_text_printf(&t, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/"
-                    "2006-03-01/\"><Name>%s</Name><Prefix>", rq->bucket);
+    sim_text_printf(&t,
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/"
+                    "2006-03-01/\"><Name>%s</Name><Prefix>",
+                    rq->bucket);
     sim_text_xml(&t, prefix);
-    sim_text_printf(&t, "</Prefix><KeyCount>%zu</KeyCount><MaxKeys>%zu</MaxKeys><IsTruncated>%s</IsTruncated>", given, max,
-                    more ? "true" : "false");
+    sim_text_printf(&t, "</Prefix><KeyCount>%zu</KeyCount><MaxKeys>%zu</MaxKeys><IsTruncated>%s</IsTruncated>", given,
+                    max, more ? "true" : "false");
     if (more)
         sim_text_printf(&t, "<NextContinuationToken>%zu</NextContinuationToken>", start + given);
     sim_text_add(&t, list.data ? list.data : "", list.bytes);
@@ -335,8 +354,8 @@ static void put_object(struct sim_request *rq)
     sim_sha256_hex(rq->body ? rq->body : "", rq->body_bytes, etag);
     etag[32] = '\0';
     json_t *body = json_stringn(rq->body ? rq->body : "", rq->body_bytes);
-    json_t *object = json_pack("{s:I, s:s, s:o, s:o}", "size", (json_int_t)rq->body_bytes, "etag", etag, "LastModified", iam_now(),
-                               "body", body ? body : json_string(""));
+    json_t *object = json_pack("{s:I, s:s, s:o, s:o}", "size", (json_int_t)rq->body_bytes, "etag", etag, "LastModified",
+                               iam_now(), "body", body ? body : json_string(""));
     json_object_set_new(objects, rq->key, object);
     snprintf(resource, sizeof resource, "s3.objects.%s/%.1000s", rq->bucket, rq->key);
     sim_effect(rq, resource, before, object);

@@ -77,7 +77,8 @@ static void put_policy(struct sim_request *rq)
     } else if (!policy_fits_bucket(rq, policy)) {
         sim_error(rq, 400, "MalformedPolicy", "Policy has invalid resource");
     } else if (closed && policy_is_public(policy)) {
-        sim_error(rq, 403, "AccessDenied", "Access Denied because public policies are blocked by the BlockPublicPolicy setting");
+        sim_error(rq, 403, "AccessDenied",
+                  "Access Denied because public policies are blocked by the BlockPublicPolicy setting");
     } else {
         char *text = strndup(rq->body, rq->body_bytes), *stored = text ? iam_stored_document(text) : NULL;
         json_t *kept = json_string(stored ? stored : "");
@@ -107,7 +108,8 @@ static void delete_policy(struct sim_request *rq)
 
 /* ---- public access, ownership, encryption ---- */
 
-static const char *const locks[] = {"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"};
+static const char *const locks[] = {"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy",
+                                    "RestrictPublicBuckets"};
 
 static void put_public_access(struct sim_request *rq)
 {
@@ -133,7 +135,8 @@ static void get_public_access(struct sim_request *rq)
     struct sim_text t = {0};
     sim_text_puts(&t, "<PublicAccessBlockConfiguration" XMLNS ">");
     for (size_t i = 0; i < 4; i++)
-        sim_text_printf(&t, "<%s>%s</%s>", locks[i], json_is_true(json_object_get(part, locks[i])) ? "true" : "false", locks[i]);
+        sim_text_printf(&t, "<%s>%s</%s>", locks[i], json_is_true(json_object_get(part, locks[i])) ? "true" : "false",
+                        locks[i]);
     sim_text_puts(&t, "</PublicAccessBlockConfiguration>");
     sim_ok_xml(rq, 200, t.data);
     free(t.data);
@@ -169,7 +172,8 @@ static void get_ownership(struct sim_request *rq)
         unset(rq, "OwnershipControlsNotFoundError", "<OwnershipControls" XMLNS "/>");
         return;
     }
-    snprintf(xml, sizeof xml, "<OwnershipControls" XMLNS "><Rule><ObjectOwnership>%s</ObjectOwnership></Rule></OwnershipControls>",
+    snprintf(xml, sizeof xml,
+             "<OwnershipControls" XMLNS "><Rule><ObjectOwnership>%s</ObjectOwnership></Rule></OwnershipControls>",
              svc_text(bucket, "ownership"));
     sim_ok_xml(rq, 200, xml);
 }
@@ -209,11 +213,15 @@ static void get_encryption(struct sim_request *rq)
         return;
     }
     struct sim_text t = {0};
-    sim_text_printf(&t, "<ServerSideEncryptionConfiguration" XMLNS "><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>%s"
-                    "</SSEAlgorithm>", svc_text(part, "SSEAlgorithm"));
+    sim_text_printf(&t,
+                    "<ServerSideEncryptionConfiguration" XMLNS
+                    "><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>%s"
+                    "</SSEAlgorithm>",
+                    svc_text(part, "SSEAlgorithm"));
     if (svc_text(part, "KMSMasterKeyID")[0])
         sim_text_printf(&t, "<KMSMasterKeyID>%s</KMSMasterKeyID>", svc_text(part, "KMSMasterKeyID"));
-    sim_text_printf(&t, "</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>%s</BucketKeyEnabled></Rule>"
+    sim_text_printf(&t,
+                    "</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>%s</BucketKeyEnabled></Rule>"
                     "</ServerSideEncryptionConfiguration>",
                     json_is_true(json_object_get(part, "BucketKeyEnabled")) ? "true" : "false");
     sim_ok_xml(rq, 200, t.data);
@@ -240,8 +248,10 @@ static void put_tagging(struct sim_request *rq)
     bool fine = many <= 50;
     for (size_t i = 0; i < many; i++) {
         const json_t *one = json_is_array(given) ? json_array_get(given, i) : given;
-        fine = fine && svc_text(one, "Key")[0] && strlen(svc_text(one, "Key")) <= 128 && strlen(svc_text(one, "Value")) <= 256;
-        json_array_append_new(tags, json_pack("{s:s, s:s}", "Key", svc_text(one, "Key"), "Value", svc_text(one, "Value")));
+        fine = fine && svc_text(one, "Key")[0] && strlen(svc_text(one, "Key")) <= 128 &&
+               strlen(svc_text(one, "Value")) <= 256;
+        json_array_append_new(tags,
+                              json_pack("{s:s, s:s}", "Key", svc_text(one, "Key"), "Value", svc_text(one, "Value")));
     }
     json_decref(body);
     if (fine) {
@@ -299,7 +309,8 @@ static void get_versioning(struct sim_request *rq)
         return;
     /* Never set is an element without Status here: S3 is not of one mind about "unset". */
     if (status[0])
-        snprintf(xml, sizeof xml, "<VersioningConfiguration" XMLNS "><Status>%s</Status></VersioningConfiguration>", status);
+        snprintf(xml, sizeof xml, "<VersioningConfiguration" XMLNS "><Status>%s</Status></VersioningConfiguration>",
+                 status);
     else
         snprintf(xml, sizeof xml, "<VersioningConfiguration" XMLNS "/>");
     sim_ok_xml(rq, 200, xml);
@@ -333,10 +344,12 @@ static void get_acl(struct sim_request *rq)
     char xml[512];
     if (!bucket)
         return;
-    snprintf(xml, sizeof xml, "<AccessControlPolicy" XMLNS "><Owner><ID>%s</ID></Owner><AccessControlList><Grant><Grantee "
+    snprintf(xml, sizeof xml,
+             "<AccessControlPolicy" XMLNS "><Owner><ID>%s</ID></Owner><AccessControlList><Grant><Grantee "
              "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"><ID>%s</ID></Grantee>"
-             "<Permission>%s</Permission></Grant></AccessControlList></AccessControlPolicy>", rq->caller_account,
-             rq->caller_account, svc_is(svc_text(bucket, "acl"), "private") ? "FULL_CONTROL" : "READ");
+             "<Permission>%s</Permission></Grant></AccessControlList></AccessControlPolicy>",
+             rq->caller_account, rq->caller_account,
+             svc_is(svc_text(bucket, "acl"), "private") ? "FULL_CONTROL" : "READ");
     sim_ok_xml(rq, 200, xml);
 }
 

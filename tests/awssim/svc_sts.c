@@ -19,7 +19,8 @@ static void get_caller_identity(struct sim_request *rq)
         const json_t *user = json_object_get(json_object_get(iam, "users"), name ? name + 1 : "");
         snprintf(user_id, sizeof user_id, "%s", svc_text(user, "UserId"));
     }
-    sim_ok_query(rq, json_pack("{s:s, s:s, s:s}", "Arn", rq->caller_arn, "UserId", user_id, "Account", rq->caller_account));
+    sim_ok_query(rq,
+                 json_pack("{s:s, s:s, s:s}", "Arn", rq->caller_arn, "UserId", user_id, "Account", rq->caller_account));
 }
 
 static void deny(struct sim_request *rq, const char *role_arn)
@@ -35,8 +36,10 @@ static bool inputs_are_fine(struct sim_request *rq, uint64_t *ret_life_s, json_t
     const char *duration = sim_param(rq, "DurationSeconds"), *policy = sim_param(rq, "Policy");
     *ret_life_s = duration[0] ? strtoull(duration, NULL, 10) : 3600;
     if (!svc_matches(name, "_+=,.@-", 2, 64)) {
-        sim_error(rq, 400, "ValidationError", "1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy "
-                  "constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*", name);
+        sim_error(rq, 400, "ValidationError",
+                  "1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy "
+                  "constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*",
+                  name);
         return false;
     }
     if (external[0] && !svc_matches(external, "_+=,.@:/-", 2, 1224)) {
@@ -44,8 +47,10 @@ static bool inputs_are_fine(struct sim_request *rq, uint64_t *ret_life_s, json_t
         return false;
     }
     if (*ret_life_s < 900 || *ret_life_s > 43200) {
-        sim_error(rq, 400, "ValidationError", "Value '%s' at 'durationSeconds' failed to satisfy constraint: Member must have "
-                  "value between 900 and 43200", duration);
+        sim_error(rq, 400, "ValidationError",
+                  "Value '%s' at 'durationSeconds' failed to satisfy constraint: Member must have "
+                  "value between 900 and 43200",
+                  duration);
         return false;
     }
     if (policy[0] && strlen(policy) > 2048) {
@@ -93,9 +98,11 @@ static void assume_role(struct sim_request *rq)
     bool chained = svc_is(rq->caller_type, "AssumedRole");
     if (life_s > (longest ? longest : 3600) || (chained && life_s > 3600)) {
         json_decref(policy);
-        sim_error(rq, 400, "ValidationError", chained ? "The requested DurationSeconds exceeds the 1 hour session limit for "
-                  "roles assumed by role chaining" : "The requested DurationSeconds exceeds the MaxSessionDuration set for "
-                  "this role.");
+        sim_error(rq, 400, "ValidationError",
+                  chained ? "The requested DurationSeconds exceeds the 1 hour session limit for "
+                            "roles assumed by role chaining"
+                          : "The requested DurationSeconds exceeds the MaxSessionDuration set for "
+                            "this role.");
         return;
     }
     const char *name = svc_text(role, "RoleName");
