@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-/* ---- Lists and the heap of times ------------------------------------------------------------------------------------ */
+/* ---- Lists and the heap of times ------------------------------------------------------------------------------------
+ */
 static void list_add(struct call_list *list, struct aws_call *call)
 {
     ASSERT(!call->list);
@@ -89,7 +90,8 @@ static void heap_remove(struct aws_call *call)
     }
 }
 
-/* ---- Life ----------------------------------------------------------------------------------------------------------- */
+/* ---- Life -----------------------------------------------------------------------------------------------------------
+ */
 static bool group_is_idle(const struct keyed *record, uint64_t now_ms UNUSED)
 {
     const struct aws_group *g = (const struct aws_group *)(const void *)record;
@@ -193,7 +195,8 @@ void call_finish(struct aws_call *call, const json_t *facts, const struct err *e
     call_free(call);
 }
 
-/* ---- Leaving -------------------------------------------------------------------------------------------------------- */
+/* ---- Leaving --------------------------------------------------------------------------------------------------------
+ */
 static void call_refuse(struct aws_call *call, const struct err *err)
 {
     call->refusal = *err;
@@ -310,7 +313,8 @@ void call_on_http(void *arg, const struct http_response *response, const struct 
     client_release(client);
 }
 
-/* ---- Public --------------------------------------------------------------------------------------------------------- */
+/* ---- Public ---------------------------------------------------------------------------------------------------------
+ */
 int aws_client_new(uv_loop_t *loop, const struct aws_client_options *options, struct aws_client **ret, struct err *err)
 {
     *ret = NULL;
@@ -380,15 +384,16 @@ static int check_grant(const struct aws_client *client, const struct aws_call_in
         return err_set(err, op->who == AWS_AS_CUSTOMER ? ERR_AWS_CREDENTIALS : ERR_OPERATOR_CREDENTIALS,
                        "%s: there are no credentials to sign with", op->name);
     if (who->is_simulated != client->is_simulated)
-        return err_set(err, ERR_FLEET_MODE, "%s: a %s credential in a %s fleet", op->name, who->is_simulated ? "simulated" : "live",
-                       client->is_simulated ? "simulated" : "live");
+        return err_set(err, ERR_FLEET_MODE, "%s: a %s credential in a %s fleet", op->name,
+                       who->is_simulated ? "simulated" : "live", client->is_simulated ? "simulated" : "live");
     const char *account = input->grant->account_id ? input->grant->account_id : "";
-    bool is_asserting = str_eq(op->name, "sts:GetCallerIdentity");
+    bool is_asserting = str_eq(op->service->sign_name, "sts") && str_eq(op->action, "GetCallerIdentity");
     if (!*account && is_asserting)
         return 0;
     if (!*account || !str_eq(account, who->account_id))
         return err_set(err, ERR_WRONG_ACCOUNT, "%s: granted for account %s, the credentials belong to %s", op->name,
-                       *account ? account : "(none)", *who->account_id ? who->account_id : "an account not yet asserted");
+                       *account ? account : "(none)",
+                       *who->account_id ? who->account_id : "an account not yet asserted");
     return 0;
 }
 
@@ -398,7 +403,7 @@ static int copy_field(char *ret, size_t size, const char *from, const char *name
     if (n >= size)
         return err_set(err, ERR_INTERNAL, "%s is too long", name);
     if (n)
-        memcpy(ret, from, n);
+        memcpy(ret, from, n + 1);
     return 0;
 }
 
@@ -417,7 +422,8 @@ struct aws_call *aws_call(struct aws_client *client, const struct aws_call_input
     client->all.first = call;
     client->stats.calls++;
     struct err err = {0};
-    if (check_grant(client, input, &err) || copy_field(call->region, sizeof call->region, input->region, "region", &err) ||
+    if (check_grant(client, input, &err) ||
+        copy_field(call->region, sizeof call->region, input->region, "region", &err) ||
         copy_field(call->bucket_owner, sizeof call->bucket_owner, input->bucket_owner, "bucket owner", &err) ||
         copy_field(call->rate_key, sizeof call->rate_key, input->rate_key, "rate key", &err)) {
         call_refuse(call, &err);

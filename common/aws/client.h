@@ -1,8 +1,8 @@
 /* AWS client: sign, send, classify, repeat what is proven not applied, page.
  *
- * Invariants: nothing is signed that the grant does not list (P4); nothing is dialled outside the endpoints in simulated
- * mode (P11); a mutating call is repeated here only when the answer proves it was not applied (P2); no call leaves unless
- * the caller's lease outlives its timeout (P3). */
+ * Invariants: nothing is signed that the grant does not list (P4); nothing is dialled outside the endpoints in
+ * simulated mode (P11); a mutating call is repeated here only when the answer proves it was not applied (P2); no call
+ * leaves unless the caller's lease outlives its timeout (P3). */
 #pragma once
 
 #include "common/aws/credentials.h"
@@ -16,20 +16,22 @@ struct aws_client_options {
     const struct env *env;
     struct http_client *http; /* borrowed; outlives the client */
     bool is_simulated;        /* closed endpoints: only `endpoints`, no metadata address, identity must be simulated */
-    const char *endpoints;    /* "http://127.0.0.1:9" for all, or "sts=URL,iam=URL,*=URL"; NULL live: AWS_ENDPOINT_URL[_SERVICE] then AWS */
+    const char *endpoints;    /* "http://127.0.0.1:9" for all, or "sts=URL,iam=URL,*=URL"; NULL live:
+                                 AWS_ENDPOINT_URL[_SERVICE] then AWS */
     uint32_t call_timeout_ms;
     uint32_t calls_max;
     uint32_t rate_scale_pct; /* 100 = half of AWS's documented rates */
     const char *user_agent;
 };
 
-NODISCARD int aws_client_new(uv_loop_t *loop, const struct aws_client_options *options, struct aws_client **ret, struct err *err);
+NODISCARD int aws_client_new(uv_loop_t *loop, const struct aws_client_options *options, struct aws_client **ret,
+                             struct err *err);
 void aws_client_free(struct aws_client *client); /* drops calls without callback */
 
 /* What the caller may sign just now. */
 struct aws_grant {
     const struct aws_op *const *ops; /* NULL-terminated manifest */
-    const char *account_id;          /* identity's asserted account must equal it; "" only for the asserting call itself */
+    const char *account_id; /* identity's asserted account must equal it; "" only for the asserting call itself */
 };
 
 struct aws_call_input { /* borrowed during aws_call() only, `identity` is counted */
@@ -43,7 +45,7 @@ struct aws_call_input { /* borrowed during aws_call() only, `identity` is counte
     const char *rate_key;          /* account whose buckets it draws from */
 };
 
-struct aws_outcome { /* borrowed inside the callback */
+struct aws_outcome {     /* borrowed inside the callback */
     const json_t *facts; /* when err is NULL; JSON null means absent */
     const struct err *err;
     const char *aws_code;   /* "EntityAlreadyExists"; "" when none */

@@ -1,8 +1,8 @@
 /* What an answer means and what follows: facts, another page, the same request once more, or an error that says whether
  * the effect can have happened.
  *
- * Invariant (P2): a mutating call is sent again only after an answer of AWS that refuses it before the work, or when the
- * transport proves that nothing of it left. */
+ * Invariant (P2): a mutating call is sent again only after an answer of AWS that refuses it before the work, or when
+ * the transport proves that nothing of it left. */
 #include "common/aws/client_internal.h"
 
 #include "common/aws/partition.h"
@@ -14,7 +14,8 @@
 static void fill_origin(const struct aws_call *call, int status, const struct aws_fault *fault, struct err *err)
 {
     if (status)
-        (void)snprintf(err->origin, sizeof err->origin, "%.48s %d%s%.38s", call->op->name, status, *fault->code ? " " : "", fault->code);
+        (void)snprintf(err->origin, sizeof err->origin, "%.48s %d%s%.38s", call->op->name, status,
+                       *fault->code ? " " : "", fault->code);
     else
         (void)snprintf(err->origin, sizeof err->origin, "%.48s no answer", call->op->name);
     (void)snprintf(err->request_id, sizeof err->request_id, "%s", fault->request_id);
@@ -44,7 +45,8 @@ static void end_with(struct aws_call *call, enum err_code code, enum err_applied
     call_finish(call, NULL, &err, fault);
 }
 
-/* ---- Once more ------------------------------------------------------------------------------------------------------ */
+/* ---- Once more ------------------------------------------------------------------------------------------------------
+ */
 static struct retry_tokens *tokens_of(struct aws_call *call)
 {
     struct aws_client *client = call->client;
@@ -60,7 +62,8 @@ static bool try_again(struct aws_call *call, enum retry_reason reason, uint32_t 
 {
     struct aws_client *client = call->client;
     uint64_t now_ms = env_boot_ms(client->env);
-    if (call->tries >= RETRY_TRIES_MAX || !is_in_time(call, now_ms + delay_ms) || !retry_spend(tokens_of(call), reason, now_ms))
+    if (call->tries >= RETRY_TRIES_MAX || !is_in_time(call, now_ms + delay_ms) ||
+        !retry_spend(tokens_of(call), reason, now_ms))
         return false;
     call->price = retry_price(reason);
     client->stats.retries++;
@@ -82,7 +85,8 @@ static bool server_hint(const struct http_response *response, uint64_t *ret_ms)
     char text[24];
     if (http_response_header(response, "x-amz-retry-after", text, sizeof text) && str_to_u64(text, 3600000, ret_ms))
         return true;
-    if (http_response_header(response, "retry-after", text, sizeof text) && str_to_u64(text, SERVER_HINT_SECONDS_MAX, ret_ms)) {
+    if (http_response_header(response, "retry-after", text, sizeof text) &&
+        str_to_u64(text, SERVER_HINT_SECONDS_MAX, ret_ms)) {
         *ret_ms *= 1000;
         return true;
     }
@@ -97,7 +101,8 @@ static uint32_t delay_of(const struct aws_call *call, enum retry_reason reason, 
     return retry_delay_ms(call->client->env, reason, retries, has_hint, hint_ms);
 }
 
-/* ---- By verdict ----------------------------------------------------------------------------------------------------- */
+/* ---- By verdict -----------------------------------------------------------------------------------------------------
+ */
 static void on_throttle(struct aws_call *call, const struct http_response *response, const struct aws_reply *reply,
                         const struct aws_fault *fault)
 {
@@ -120,7 +125,8 @@ static void on_transient(struct aws_call *call, const struct http_response *resp
         end_with(call, ERR_AWS_TRANSIENT, APPLIED_NO, reply, fault, 0);
 }
 
-static void on_skew(struct aws_call *call, enum err_code code, const struct aws_reply *reply, const struct aws_fault *fault)
+static void on_skew(struct aws_call *call, enum err_code code, const struct aws_reply *reply,
+                    const struct aws_fault *fault)
 {
     int64_t known = skew_of(&call->client->skews, call->target.host);
     int64_t off = known - call->skew_ms;
@@ -178,13 +184,16 @@ static void on_ok(struct aws_call *call, const struct aws_reply *reply, const st
     call_finish(call, NULL, &err, fault);
 }
 
-/* ---- Transport ------------------------------------------------------------------------------------------------------ */
+/* ---- Transport ------------------------------------------------------------------------------------------------------
+ */
 static void on_no_answer(struct aws_call *call, const struct err *why)
 {
     const struct aws_fault none = {0};
     bool is_proven = why->applied == APPLIED_NO;
-    bool is_final = why->code == ERR_ENDPOINT_CLOSED || why->code == ERR_TOO_LARGE || why->code == ERR_INTERNAL || why->code == ERR_SYNTAX;
-    if (!is_final && (is_proven || !call->op->mutates) && try_again(call, RETRY_FOR_TRANSIENT, delay_of(call, RETRY_FOR_TRANSIENT, NULL)))
+    bool is_final = why->code == ERR_ENDPOINT_CLOSED || why->code == ERR_TOO_LARGE || why->code == ERR_INTERNAL ||
+                    why->code == ERR_SYNTAX;
+    if (!is_final && (is_proven || !call->op->mutates) &&
+        try_again(call, RETRY_FOR_TRANSIENT, delay_of(call, RETRY_FOR_TRANSIENT, NULL)))
         return;
     struct err err;
     enum err_code code = is_final ? why->code : ERR_AWS_TRANSIENT;
@@ -204,8 +213,10 @@ void call_judge(struct aws_call *call, const struct http_response *response, con
         on_no_answer(call, err);
         return;
     }
-    const struct aws_reply reply = {
-        .status = response->status, .headers = response->headers, .body = response->body, .body_bytes = response->body_bytes};
+    const struct aws_reply reply = {.status = response->status,
+                                    .headers = response->headers,
+                                    .body = response->body,
+                                    .body_bytes = response->body_bytes};
     struct aws_fault fault;
     aws_fault_read(call->op->service, &reply, &fault);
     struct aws_verdict verdict = aws_error_classify(call->op, &reply, &fault);
@@ -231,8 +242,8 @@ void call_judge(struct aws_call *call, const struct http_response *response, con
         on_redirect(call, response, &reply, &fault);
         break;
     case AWS_KIND_ALIEN: /* a proxy's page: it may have passed the request on */
-        end_with(call, call->op->mutates ? ERR_AWS_UNCLEAR : verdict.code, call->op->mutates ? APPLIED_MAYBE : APPLIED_NO, &reply,
-                 &fault, 0);
+        end_with(call, call->op->mutates ? ERR_AWS_UNCLEAR : verdict.code,
+                 call->op->mutates ? APPLIED_MAYBE : APPLIED_NO, &reply, &fault, 0);
         break;
     case AWS_KIND_EXPIRED:
     case AWS_KIND_FAIL:

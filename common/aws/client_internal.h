@@ -41,7 +41,7 @@ struct aws_client {
     uv_timer_t *timer; /* on the heap: its close callback may run after us */
     struct rates rates;
     struct keyed_map retries, groups, skews;
-    struct call_list all; /* through all_next; the lists below through list_next */
+    struct call_list all;   /* through all_next; the lists below through list_next */
     struct call_list late;  /* refused: told in the next turn */
     struct call_list ready; /* waiting for one of calls_max places, first come first served */
     struct aws_call **heap; /* waiting for a time; the earliest on top */
@@ -63,8 +63,8 @@ struct aws_call {
     struct aws_call *list_next, *list_prev;
     size_t heap_place; /* from 1; 0: not in the heap */
     uint64_t due_ms, order;
-    bool has_slot;  /* a departure of its rate bucket is ours */
-    bool is_grouped; /* counts in its group */
+    bool has_slot;          /* a departure of its rate bucket is ours */
+    bool is_grouped;        /* counts in its group */
     struct http_call *http; /* in flight */
     struct err refusal;
 
@@ -77,7 +77,7 @@ struct aws_call {
     struct aws_target target; /* of the last request */
     int64_t skew_ms;          /* that signed it */
     bool has_tried_skew, has_tried_region;
-    uint32_t tries;           /* of the present page */
+    uint32_t tries; /* of the present page */
     uint32_t tries_all, pages;
     uint32_t price; /* of the present page's last retry */
     uint64_t sent_unix_ms;
@@ -87,7 +87,8 @@ struct aws_call {
 };
 
 /* client.c */
-void call_wait_until(struct aws_call *call, uint64_t due_ms); /* a new departure: rate, group and place are asked again */
+void call_wait_until(struct aws_call *call,
+                     uint64_t due_ms); /* a new departure: rate, group and place are asked again */
 void call_finish(struct aws_call *call, const json_t *facts, const struct err *err, const struct aws_fault *fault);
 void call_on_http(void *arg, const struct http_response *response, const struct err *err);
 /* client_request.c: builds, signs, sends. -1: refused, nothing left. */

@@ -1,7 +1,7 @@
 /* One request: built by the operation's table entry, completed by its protocol, signed at the last moment, sent.
  *
- * Invariant: a request leaves signed not earlier than it leaves, so that response timeout + signature life bounds how long
- * anybody can act on it (P3). */
+ * Invariant: a request leaves signed not earlier than it leaves, so that response timeout + signature life bounds how
+ * long anybody can act on it (P3). */
 #include "common/aws/client_internal.h"
 
 #include "common/aws/sigv4.h"
@@ -55,7 +55,8 @@ static bool is_s3(const struct aws_op *op)
     return str_eq(op->service->sign_name, "s3");
 }
 
-/* ---- By protocol ---------------------------------------------------------------------------------------------------- */
+/* ---- By protocol ----------------------------------------------------------------------------------------------------
+ */
 static void add_body(struct wire *w, const struct aws_op *op)
 {
     const struct aws_service *service = op->service;
@@ -128,7 +129,8 @@ static void add_path(struct wire *w, const struct aws_call *call)
         str_add(&w->path, path);
 }
 
-/* ---- Signing and sending -------------------------------------------------------------------------------------------- */
+/* ---- Signing and sending --------------------------------------------------------------------------------------------
+ */
 static void add_signature(struct wire *w, struct aws_call *call)
 {
     struct aws_client *client = call->client;
@@ -168,7 +170,8 @@ static void dispatch(struct wire *w, struct aws_call *call)
         headers[i] = (struct http_header){w->signed_headers[i].name, w->signed_headers[i].value};
     const struct str *query = &w->request.query;
     str_init(&w->url, AWS_REQUEST_BYTES_MAX);
-    str_addf(&w->url, "%s%s%s%s", call->target.origin, w->path.data, query->len ? "?" : "", query->len ? query->data : "");
+    str_addf(&w->url, "%s%s%s%s", call->target.origin, w->path.data, query->len ? "?" : "",
+             query->len ? query->data : "");
     const struct http_request request = {
         .method = w->request.method,
         .url = w->url.data,
@@ -219,7 +222,8 @@ int call_send(struct aws_call *call, struct err *err)
     CLEANUP(wire_done) struct wire *w = MEM_NEW(struct wire);
     if (check_time(call, err) || build(w, call, err))
         return -1;
-    if (aws_endpoints_resolve(call->client->endpoints, call->op->service, call->region, w->request.bucket, &call->target, err))
+    if (aws_endpoints_resolve(call->client->endpoints, call->op->service, call->region, w->request.bucket,
+                              &call->target, err))
         return -1;
     add_path(w, call);
     add_protocol_headers(w, call);

@@ -28,9 +28,9 @@ struct profile {
 
 static void profile_done(struct profile *p)
 {
-    char **fields[] = {&p->access_key_id,     &p->secret_key,  &p->session_token,     &p->role_arn,        &p->source_profile,
-                       &p->credential_source, &p->external_id, &p->role_session_name, &p->duration_seconds, &p->unsupported,
-                       &p->name};
+    char **fields[] = {&p->access_key_id,    &p->secret_key,        &p->session_token, &p->role_arn,
+                       &p->source_profile,   &p->credential_source, &p->external_id,   &p->role_session_name,
+                       &p->duration_seconds, &p->unsupported,       &p->name};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         if (*fields[i])
             secret_wipe(*fields[i], strlen(*fields[i]));
@@ -40,8 +40,9 @@ static void profile_done(struct profile *p)
 }
 #define AUTO_PROFILE CLEANUP(profile_done)
 
-static const char *const unsupported_keys[] = {"mfa_serial",    "web_identity_token_file", "sso_session",   "sso_start_url",
-                                               "sso_account_id", "credential_process",      "login_session"};
+static const char *const unsupported_keys[] = {"mfa_serial",    "web_identity_token_file", "sso_session",
+                                               "sso_start_url", "sso_account_id",          "credential_process",
+                                               "login_session"};
 
 static bool is_this_section(const struct profile *p, const char *section)
 {
@@ -60,10 +61,10 @@ static int on_key(void *arg, const char *section, const char *key, const char *v
         const char *name;
         char **field;
     } known[] = {
-        {"aws_access_key_id", &p->access_key_id},         {"aws_secret_access_key", &p->secret_key},
-        {"aws_session_token", &p->session_token},         {"role_arn", &p->role_arn},
-        {"source_profile", &p->source_profile},           {"credential_source", &p->credential_source},
-        {"external_id", &p->external_id},                 {"role_session_name", &p->role_session_name},
+        {"aws_access_key_id", &p->access_key_id},   {"aws_secret_access_key", &p->secret_key},
+        {"aws_session_token", &p->session_token},   {"role_arn", &p->role_arn},
+        {"source_profile", &p->source_profile},     {"credential_source", &p->credential_source},
+        {"external_id", &p->external_id},           {"role_session_name", &p->role_session_name},
         {"duration_seconds", &p->duration_seconds},
     };
     if (strlen(value) > VALUE_BYTES_MAX)
@@ -120,13 +121,14 @@ static int profile_load(const char *name, struct profile *ret, struct err *err)
     return 0;
 }
 
-/* ---- Keys ----------------------------------------------------------------------------------------------------------- */
+/* ---- Keys -----------------------------------------------------------------------------------------------------------
+ */
 static bool is_key_id(const char *text)
 {
     size_t n = strlen(text);
     for (size_t i = 0; i < n; i++)
-        if (!(text[i] >= 'A' && text[i] <= 'Z') && !(text[i] >= 'a' && text[i] <= 'z') && !(text[i] >= '0' && text[i] <= '9') &&
-            text[i] != '_')
+        if (!(text[i] >= 'A' && text[i] <= 'Z') && !(text[i] >= 'a' && text[i] <= 'z') &&
+            !(text[i] >= '0' && text[i] <= '9') && text[i] != '_')
             return false;
     return n >= 16 && n <= 128;
 }
@@ -139,17 +141,19 @@ static bool is_printable(const char *text)
     return true;
 }
 
-static int identity_from(const char *id, const char *secret, const char *token, const char *where, struct aws_identity **ret,
-                         struct err *err)
+static int identity_from(const char *id, const char *secret, const char *token, const char *where,
+                         struct aws_identity **ret, struct err *err)
 {
     if (!id || !*id)
         return err_set(err, ERR_OPERATOR_CREDENTIALS, "%s: the secret key is given without its access key id", where);
     if (!secret || !*secret)
         return err_set(err, ERR_OPERATOR_CREDENTIALS, "%s: the access key id is given without its secret key", where);
     if (!is_key_id(id))
-        return err_set(err, ERR_OPERATOR_CREDENTIALS, "%s: that is not an access key id (16 to 128 letters and digits)", where);
+        return err_set(err, ERR_OPERATOR_CREDENTIALS, "%s: that is not an access key id (16 to 128 letters and digits)",
+                       where);
     if (!is_printable(secret) || (token && !is_printable(token)))
-        return err_set(err, ERR_OPERATOR_CREDENTIALS, "%s: the secret key or session token holds spaces or odd characters", where);
+        return err_set(err, ERR_OPERATOR_CREDENTIALS,
+                       "%s: the secret key or session token holds spaces or odd characters", where);
     *ret = aws_identity_new(id, secret, token);
     return 0;
 }
@@ -172,14 +176,16 @@ static bool copy_text(char *to, size_t size, const char *from)
     return true;
 }
 
-/* ---- Profiles ------------------------------------------------------------------------------------------------------- */
+/* ---- Profiles -------------------------------------------------------------------------------------------------------
+ */
 static int role_from(const struct profile *p, struct aws_profile_role *ret, struct err *err)
 {
     uint64_t seconds = 0;
     if (p->duration_seconds && (!str_to_u64(p->duration_seconds, 43200, &seconds) || seconds < 900))
         return err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': duration_seconds is not 900 to 43200", p->name);
     if (!str_starts(p->role_arn, "arn:aws:iam::") || !strstr(p->role_arn, ":role/"))
-        return err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': role_arn is not the ARN of a role in the partition `aws`", p->name);
+        return err_set(err, ERR_OPERATOR_CREDENTIALS,
+                       "profile '%s': role_arn is not the ARN of a role in the partition `aws`", p->name);
     if (!copy_text(ret->role_arn, sizeof ret->role_arn, p->role_arn) ||
         !copy_text(ret->external_id, sizeof ret->external_id, p->external_id) ||
         !copy_text(ret->session_name, sizeof ret->session_name, p->role_session_name))
@@ -191,14 +197,16 @@ static int role_from(const struct profile *p, struct aws_profile_role *ret, stru
 static int check_role_profile(const struct profile *p, struct err *err)
 {
     if (p->source_profile && p->credential_source)
-        return err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': source_profile and credential_source exclude each other", p->name);
+        return err_set(err, ERR_OPERATOR_CREDENTIALS,
+                       "profile '%s': source_profile and credential_source exclude each other", p->name);
     if (!p->source_profile && !p->credential_source)
         return err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': role_arn needs source_profile", p->name);
     if (p->credential_source && !str_eq(p->credential_source, "Environment"))
-        return err_set(err, ERR_OPERATOR_CREDENTIALS,
-                       "profile '%s': credential_source can only be Environment here; instance and container credentials are not "
-                       "supported",
-                       p->name);
+        return err_set(
+            err, ERR_OPERATOR_CREDENTIALS,
+            "profile '%s': credential_source can only be Environment here; instance and container credentials are not "
+            "supported",
+            p->name);
     return 0;
 }
 
@@ -219,7 +227,8 @@ static int source_keys(const struct profile *first, struct aws_identity **ret, s
         bool has_keys = p.access_key_id || p.secret_key;
         for (size_t i = 0; !rc && i < count; i++)
             if (str_eq(seen[i], next) && !(is_self && has_keys))
-                rc = err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': source_profile goes round in a circle", first->name);
+                rc = err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': source_profile goes round in a circle",
+                             first->name);
         if (!rc && !p.is_found)
             rc = err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s', named as source_profile, does not exist", next);
         if (!rc && p.unsupported && !has_keys)
@@ -233,7 +242,8 @@ static int source_keys(const struct profile *first, struct aws_identity **ret, s
             mem_free(next);
             next = mem_dup(p.source_profile);
         } else if (!rc && is_chain) {
-            rc = err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': a chain of roles is not supported; one role_arn is", first->name);
+            rc = err_set(err, ERR_OPERATOR_CREDENTIALS,
+                         "profile '%s': a chain of roles is not supported; one role_arn is", first->name);
         } else if (!rc) {
             rc = identity_from(p.access_key_id, p.secret_key, p.session_token, "the source profile", ret, err);
         }
@@ -243,7 +253,8 @@ static int source_keys(const struct profile *first, struct aws_identity **ret, s
     return rc;
 }
 
-static int from_role_profile(const struct profile *p, struct aws_identity **ret, struct aws_profile_role *ret_role, struct err *err)
+static int from_role_profile(const struct profile *p, struct aws_identity **ret, struct aws_profile_role *ret_role,
+                             struct err *err)
 {
     if (check_role_profile(p, err) || role_from(p, ret_role, err))
         return -1;
@@ -252,7 +263,9 @@ static int from_role_profile(const struct profile *p, struct aws_identity **ret,
     bool found = false;
     if (from_environment(ret, &found, err))
         return -1;
-    return found ? 0 : err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%s': credential_source is Environment, where no key is", p->name);
+    return found ? 0
+                 : err_set(err, ERR_OPERATOR_CREDENTIALS,
+                           "profile '%s': credential_source is Environment, where no key is", p->name);
 }
 
 static int no_credentials(const char *profile, struct err *err)
@@ -261,15 +274,19 @@ static int no_credentials(const char *profile, struct err *err)
                                          "AWS_CONTAINER_CREDENTIALS_FULL_URI"};
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (getenv(others[i]))
-            return err_set(err, ERR_OPERATOR_CREDENTIALS,
-                           "%s is set, which is not supported: give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile", others[i]);
+            return err_set(
+                err, ERR_OPERATOR_CREDENTIALS,
+                "%s is set, which is not supported: give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile",
+                others[i]);
     return err_set(err, ERR_OPERATOR_CREDENTIALS,
-                   "no AWS credentials: neither AWS_ACCESS_KEY_ID is set nor does profile '%.60s' hold keys (instance credentials are "
+                   "no AWS credentials: neither AWS_ACCESS_KEY_ID is set nor does profile '%.60s' hold keys (instance "
+                   "credentials are "
                    "not supported)",
                    profile);
 }
 
-int aws_credentials_default(const char *profile, struct aws_identity **ret, struct aws_profile_role *ret_role, struct err *err)
+int aws_credentials_default(const char *profile, struct aws_identity **ret, struct aws_profile_role *ret_role,
+                            struct err *err)
 {
     struct aws_profile_role ignored;
     struct aws_profile_role *role = ret_role ? ret_role : &ignored;
@@ -298,7 +315,8 @@ int aws_credentials_default(const char *profile, struct aws_identity **ret, stru
         int rc = from_role_profile(&p, ret, role, err);
         if (!rc && !ret_role) {
             aws_identity_unref(TAKE(*ret));
-            rc = err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%.60s' asks for a role, which does not work here", name);
+            rc = err_set(err, ERR_OPERATOR_CREDENTIALS, "profile '%.60s' asks for a role, which does not work here",
+                         name);
         }
         return rc;
     }

@@ -47,9 +47,11 @@ static int check_host(const struct aws_endpoints *e, const struct endpoint *entr
     if (aws_host_is_metadata(entry->host))
         return err_set(err, ERR_ENDPOINT_CLOSED, "%s is a metadata address, which is never dialled", entry->host);
     if (e->is_simulated && aws_host_is_real(entry->host))
-        return err_set(err, ERR_ENDPOINT_CLOSED, "%s is AWS itself; a simulated fleet only reaches its simulator", entry->host);
+        return err_set(err, ERR_ENDPOINT_CLOSED, "%s is AWS itself; a simulated fleet only reaches its simulator",
+                       entry->host);
     if (!e->is_simulated && str_eq(entry->scheme, "http") && !is_loopback(entry->host))
-        return err_set(err, ERR_CONFIG, "endpoint %s: live calls need https (plain http only to this machine)", entry->host);
+        return err_set(err, ERR_CONFIG, "endpoint %s: live calls need https (plain http only to this machine)",
+                       entry->host);
     return 0;
 }
 
@@ -84,7 +86,8 @@ static void copy_service(char *ret, size_t size, const char *from, size_t len)
     ret[n] = 0;
 }
 
-static int add(struct aws_endpoints *e, const char *service, size_t service_len, const char *url, size_t url_len, struct err *err)
+static int add(struct aws_endpoints *e, const char *service, size_t service_len, const char *url, size_t url_len,
+               struct err *err)
 {
     if (e->count == ENDPOINTS_MAX)
         return err_set(err, ERR_CONFIG, "more than %u endpoints", ENDPOINTS_MAX);
@@ -130,7 +133,8 @@ static const struct endpoint *listed(const struct aws_endpoints *e, const struct
 }
 
 /* A live override from the environment, checked like a listed one. 0 and an empty host: none. */
-static int from_environment(const struct aws_endpoints *e, const struct aws_service *service, struct endpoint *ret, struct err *err)
+static int from_environment(const struct aws_endpoints *e, const struct aws_service *service, struct endpoint *ret,
+                            struct err *err)
 {
     *ret = (struct endpoint){0};
     const char *off = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
@@ -242,8 +246,8 @@ static void fill_aws(const struct aws_service *service, const char *bucket, stru
     (void)snprintf(ret->origin, sizeof ret->origin, "https://%s", ret->host);
 }
 
-int aws_endpoints_resolve(const struct aws_endpoints *e, const struct aws_service *service, const char *region, const char *bucket,
-                          struct aws_target *ret, struct err *err)
+int aws_endpoints_resolve(const struct aws_endpoints *e, const struct aws_service *service, const char *region,
+                          const char *bucket, struct aws_target *ret, struct err *err)
 {
     *ret = (struct aws_target){0};
     const char *signs = service->sign_region ? service->sign_region : *region ? region : REGION_DEFAULT;

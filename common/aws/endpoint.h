@@ -12,8 +12,8 @@ struct aws_endpoints;
 /* `text`: "http://127.0.0.1:9" for all, or "sts=URL,iam=URL,*=URL"; NULL or "" only when live. */
 NODISCARD int aws_endpoints_new(bool is_simulated, const char *text, struct aws_endpoints **ret, struct err *err);
 void aws_endpoints_free(struct aws_endpoints *endpoints);
-/* For http_client_options.gate, with the endpoints as its argument: the second lock behind the client's own check. Other
- * addresses that a program needs (its own dispatcher) are allowed with aws_endpoints_allow. */
+/* For http_client_options.gate, with the endpoints as its argument: the second lock behind the client's own check.
+ * Other addresses that a program needs (its own dispatcher) are allowed with aws_endpoints_allow. */
 bool aws_endpoints_gate(void *endpoints, const char *origin);
 NODISCARD int aws_endpoints_allow(struct aws_endpoints *endpoints, const char *url, struct err *err);
 
@@ -24,7 +24,7 @@ struct aws_target {
     bool is_custom;   /* not AWS itself: S3 buckets go into the path */
 };
 /* `region` "" takes the service's own or us-east-1; `bucket` "" when there is none. */
-NODISCARD int aws_endpoints_resolve(const struct aws_endpoints *endpoints, const struct aws_service *service, const char *region,
-                                    const char *bucket, struct aws_target *ret, struct err *err);
+NODISCARD int aws_endpoints_resolve(const struct aws_endpoints *endpoints, const struct aws_service *service,
+                                    const char *region, const char *bucket, struct aws_target *ret, struct err *err);
 /* Whether a bucket name can stand before a host name under AWS's certificate. */
 bool aws_bucket_fits_host(const char *bucket);

@@ -51,10 +51,12 @@ static bool is_redirect(const struct aws_op *op, const struct aws_reply *reply, 
         return false;
     if (reply->status == 301 || reply->status == 307)
         return true;
-    return reply->status == 400 && (!*fault->code || str_eq(fault->code, "AuthorizationHeaderMalformed") || str_eq(fault->code, "BadRequest"));
+    return reply->status == 400 &&
+           (!*fault->code || str_eq(fault->code, "AuthorizationHeaderMalformed") || str_eq(fault->code, "BadRequest"));
 }
 
-struct aws_verdict aws_error_classify(const struct aws_op *op, const struct aws_reply *reply, const struct aws_fault *fault)
+struct aws_verdict aws_error_classify(const struct aws_op *op, const struct aws_reply *reply,
+                                      const struct aws_fault *fault)
 {
     if (reply->status >= 200 && reply->status < 300)
         return (struct aws_verdict){AWS_KIND_OK, ERR_NONE};

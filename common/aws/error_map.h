@@ -15,9 +15,9 @@ enum aws_kind {
     AWS_KIND_ALIEN      /* not an answer of AWS: something in between spoke */
 };
 
-struct aws_fault { /* what an error answer says */
-    char code[96];       /* short wire code, "" when there is none */
-    char message[320];   /* for a person; no control characters, no part of a canonical request */
+struct aws_fault {     /* what an error answer says */
+    char code[96];     /* short wire code, "" when there is none */
+    char message[320]; /* for a person; no control characters, no part of a canonical request */
     char request_id[72];
 };
 /* Reads code, message and request id by protocol; never fails, fields stay empty. Used on every answer (request id). */
@@ -27,4 +27,5 @@ struct aws_verdict {
     enum aws_kind kind;
     enum err_code code; /* ERR_NONE for OK and ABSENT */
 };
-struct aws_verdict aws_error_classify(const struct aws_op *op, const struct aws_reply *reply, const struct aws_fault *fault);
+struct aws_verdict aws_error_classify(const struct aws_op *op, const struct aws_reply *reply,
+                                      const struct aws_fault *fault);

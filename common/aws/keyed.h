@@ -1,5 +1,5 @@
-/* A map from text to small records that come and go: rate buckets, retry tokens, clock offsets. Records that are idle are
- * swept, so that ten thousand imports a day leave nothing behind. */
+/* A map from text to small records that come and go: rate buckets, retry tokens, clock offsets. Records that are idle
+ * are swept, so that ten thousand imports a day leave nothing behind. */
 #pragma once
 
 #include "common/base/macros.h"
@@ -25,6 +25,6 @@ struct keyed_map {
 void keyed_init(struct keyed_map *map, size_t record_bytes, keyed_idle_fn *is_idle);
 void keyed_done(struct keyed_map *map);
 struct keyed *keyed_find(const struct keyed_map *map, const char *key); /* NULL when absent */
-/* Finds or makes (zeroed); `ret_is_new` may be NULL. The address stays until the record is swept: records in use must not
- * count as idle. */
+/* Finds or makes (zeroed); `ret_is_new` may be NULL. The address stays until the record is swept: records in use must
+ * not count as idle. */
 struct keyed *keyed_get(struct keyed_map *map, const char *key, uint64_t now_ms, bool *ret_is_new);

@@ -77,7 +77,8 @@ int aws_partition_check(const char *name, struct err *err)
         return 0;
     if (p)
         return err_set(err, ERR_PARTITION, "the partition %s is not supported; only `aws` is", name);
-    return err_set(err, ERR_PARTITION, "'%.24s' is not a partition of AWS that is known here; only `aws` is supported", name);
+    return err_set(err, ERR_PARTITION, "'%.24s' is not a partition of AWS that is known here; only `aws` is supported",
+                   name);
 }
 
 int aws_region_check(const char *region, struct err *err)
@@ -86,7 +87,8 @@ int aws_region_check(const char *region, struct err *err)
     if (!p)
         return err_set(err, ERR_FIELD_INVALID, "'%.32s' is not the name of an AWS region", region);
     if (!p->is_supported)
-        return err_set(err, ERR_PARTITION, "the region %s belongs to the partition %s; only `aws` is supported", region, p->name);
+        return err_set(err, ERR_PARTITION, "the region %s belongs to the partition %s; only `aws` is supported", region,
+                       p->name);
     return 0;
 }
 
@@ -110,7 +112,8 @@ bool aws_host_is_real(const char *host)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p + 32);
     for (size_t i = 0; i < ARRAY_LEN(partitions); i++) {
-        if (is_below(plain, partitions[i].dns_suffix) || (*partitions[i].dual_suffix && is_below(plain, partitions[i].dual_suffix)))
+        if (is_below(plain, partitions[i].dns_suffix) ||
+            (*partitions[i].dual_suffix && is_below(plain, partitions[i].dual_suffix)))
             return true;
     }
     return is_below(plain, "aws.amazon.com") || is_below(plain, "aws.dev");
@@ -143,5 +146,6 @@ bool aws_host_is_metadata(const char *host)
         const unsigned char *b = (const unsigned char *)&four.s_addr;
         return b[0] == 169 && b[1] == 254;
     }
-    return is_below(plain, "instance-data") || is_below(plain, "instance-data.ec2.internal") || is_below(plain, "metadata.google.internal");
+    return is_below(plain, "instance-data") || is_below(plain, "instance-data.ec2.internal") ||
+           is_below(plain, "metadata.google.internal");
 }

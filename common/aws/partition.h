@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 struct aws_partition {
-    const char *name;           /* "aws" */
-    const char *prefixes;       /* "us,eu,..": first part of its regions */
-    const char *dns_suffix;     /* "amazonaws.com" */
-    const char *dual_suffix;    /* "api.aws" */
-    const char *global_region;  /* where the global services sign */
+    const char *name;          /* "aws" */
+    const char *prefixes;      /* "us,eu,..": first part of its regions */
+    const char *dns_suffix;    /* "amazonaws.com" */
+    const char *dual_suffix;   /* "api.aws" */
+    const char *global_region; /* where the global services sign */
     bool is_supported;
 };
 /* NULL when no partition has that name. */

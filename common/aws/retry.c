@@ -56,7 +56,8 @@ void retry_refund(struct retry_tokens *tokens, uint32_t spent)
     tokens->left = tokens->left + back > TOKENS_FULL ? TOKENS_FULL : tokens->left + back;
 }
 
-uint32_t retry_delay_ms(const struct env *env, enum retry_reason reason, uint32_t retries, bool has_hint, uint64_t hint_ms)
+uint32_t retry_delay_ms(const struct env *env, enum retry_reason reason, uint32_t retries, bool has_hint,
+                        uint64_t hint_ms)
 {
     uint32_t span = reason == RETRY_FOR_THROTTLE ? BASE_THROTTLE_MS : BASE_TRANSIENT_MS;
     for (uint32_t i = 0; i < retries && span < DELAY_MAX_MS; i++)

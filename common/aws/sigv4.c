@@ -1,5 +1,5 @@
-/* Signature Version 4, one function per stage of AWS's description, so that a wrong signature can be found by looking at
- * the first stage that differs. Pure: no clock, no network. */
+/* Signature Version 4, one function per stage of AWS's description, so that a wrong signature can be found by looking
+ * at the first stage that differs. Pure: no clock, no network. */
 #include "common/aws/sigv4.h"
 
 #include "common/base/assert.h"
@@ -14,11 +14,12 @@
 #define CANONICAL_BYTES_MAX ((size_t)256 * 1024)
 
 /* Proxies and libraries add or change these on the way. */
-static const char *const never_signed[] = {"authorization", "connection", "expect",     "keep-alive", "te",
-                                           "trailer",       "upgrade",    "user-agent", "transfer-encoding",
-                                           "x-amzn-trace-id"};
+static const char *const never_signed[] = {
+    "authorization", "connection", "expect",     "keep-alive",        "te",
+    "trailer",       "upgrade",    "user-agent", "transfer-encoding", "x-amzn-trace-id"};
 
-/* ---- Path ----------------------------------------------------------------------------------------------------------- */
+/* ---- Path -----------------------------------------------------------------------------------------------------------
+ */
 /* Dot segments and empty segments out; a slash at the very end stays. */
 static void normalize_path(const char *path, struct str *out)
 {
@@ -56,7 +57,8 @@ static void canonical_path(const struct sigv4_input *in, struct str *ret)
     uri_encode(ret, plain.data, plain.len, true);
 }
 
-/* ---- Query ---------------------------------------------------------------------------------------------------------- */
+/* ---- Query ----------------------------------------------------------------------------------------------------------
+ */
 struct pair {
     char *name;
     char *value;
@@ -110,7 +112,8 @@ static void canonical_query(const char *query, struct str *ret)
     mem_free(pairs);
 }
 
-/* ---- Headers -------------------------------------------------------------------------------------------------------- */
+/* ---- Headers --------------------------------------------------------------------------------------------------------
+ */
 struct signed_header {
     const struct sigv4_header *header;
     size_t place; /* keeps duplicates in the order in which they are sent */
@@ -189,7 +192,8 @@ static void canonical_headers(const struct sigv4_input *in, struct str *ret, str
     str_add(ret, "\n");
 }
 
-/* ---- The stages ----------------------------------------------------------------------------------------------------- */
+/* ---- The stages -----------------------------------------------------------------------------------------------------
+ */
 void sigv4_canonical_request(const struct sigv4_input *in, struct str *ret, struct str *ret_signed_headers)
 {
     str_addf(ret, "%s\n", in->method);
@@ -215,13 +219,11 @@ void sigv4_string_to_sign(const struct sigv4_input *in, const char *canonical, s
     str_addf(ret, "\n%s", hash);
 }
 
-void sigv4_signature(const struct sigv4_input *in, const struct aws_identity *who, const char *string_to_sign, char ret[65])
+void sigv4_signature(const struct sigv4_input *in, const struct aws_identity *who, const char *string_to_sign,
+                     char ret[65])
 {
-    size_t secret_bytes_count = secret_len(who->secret_key);
-    size_t first_len = 4 + secret_bytes_count;
-    char *first = mem_alloc(first_len + 1);
-    memcpy(first, "AWS4", 4);
-    memcpy(first + 4, secret_bytes(who->secret_key), secret_bytes_count);
+    char *first = mem_printf("AWS4%s", (const char *)secret_bytes(who->secret_key));
+    size_t first_len = strlen(first);
     unsigned char key[32], signature[32];
     crypto_hmac_sha256(first, first_len, in->amz_date, 8, key);
     secret_wipe(first, first_len);

@@ -37,7 +37,8 @@ void skew_learn(struct keyed_map *map, const char *host, const struct http_respo
     if (http_response_header(r, "age", text, sizeof text) || !http_response_header(r, "date", text, sizeof text) ||
         !when_parse_http(text, &server))
         return;
-    if (!r->sent_unix_ms || r->received_unix_ms < r->sent_unix_ms || r->received_unix_ms - r->sent_unix_ms > EXCHANGE_MS_MAX)
+    if (!r->sent_unix_ms || r->received_unix_ms < r->sent_unix_ms ||
+        r->received_unix_ms - r->sent_unix_ms > EXCHANGE_MS_MAX)
         return;
     uint64_t middle = r->sent_unix_ms + (r->received_unix_ms - r->sent_unix_ms) / 2;
     struct skew *s = (struct skew *)(void *)keyed_get(map, host, now_ms, NULL);

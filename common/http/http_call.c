@@ -1,10 +1,11 @@
 /* One exchange: the request as a curl handle, the answer within bounds, and above all what a failure proves.
  *
- * curl repeats a request by itself when a kept connection dies before the first byte of an answer, even when the request
- * had been written in full (lib/transfer.c, Curl_retry_request). For a write that could mean two effects (P2). So each
- * start of a request is counted in the pre-request callback, which curl calls before the first byte of every try, and a
- * second start is refused: one http_send is at most one request on the wire. Connections are still kept and shared; the
- * caller sees a failure with APPLIED_MAYBE and decides. HTTP/1.1 only, so there is no refused stream to repeat either. */
+ * curl repeats a request by itself when a kept connection dies before the first byte of an answer, even when the
+ * request had been written in full (lib/transfer.c, Curl_retry_request). For a write that could mean two effects (P2).
+ * So each start of a request is counted in the pre-request callback, which curl calls before the first byte of every
+ * try, and a second start is refused: one http_send is at most one request on the wire. Connections are still kept and
+ * shared; the caller sees a failure with APPLIED_MAYBE and decides. HTTP/1.1 only, so there is no refused stream to
+ * repeat either. */
 #include "common/base/secret.h"
 #include "common/http/http_internal.h"
 
@@ -33,7 +34,8 @@ bool http_response_header(const struct http_response *r, const char *name, char 
     return false;
 }
 
-/* ---- Callbacks of curl ---------------------------------------------------------------------------------------------- */
+/* ---- Callbacks of curl ----------------------------------------------------------------------------------------------
+ */
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 {
     struct http_call *call = OBJ_CAST(arg, struct http_call, HTTP_CALL_MAGIC);
@@ -103,7 +105,8 @@ static bool is_link_local(const struct sockaddr *address)
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (memcmp(bytes, mapped, 12) == 0)
         return bytes[12] == 169 && bytes[13] == 254;
-    return (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) || (bytes[0] == 0xfd && bytes[1] == 0 && bytes[2] == 0x0e && bytes[3] == 0xc2);
+    return (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
+           (bytes[0] == 0xfd && bytes[1] == 0 && bytes[2] == 0x0e && bytes[3] == 0xc2);
 }
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose UNUSED, struct curl_sockaddr *address)
@@ -117,7 +120,8 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose UNUSED, struct curl
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/* ---- Before --------------------------------------------------------------------------------------------------------- */
+/* ---- Before ---------------------------------------------------------------------------------------------------------
+ */
 /* "scheme://host:port" as curl itself reads the URL, so that gate and dialling cannot disagree. */
 static int origin_of(const char *url, char *ret, size_t ret_size, bool *ret_is_loopback)
 {
@@ -126,7 +130,8 @@ static int origin_of(const char *url, char *ret, size_t ret_size, bool *ret_is_l
     char *scheme = NULL, *host = NULL, *port = NULL, *user = NULL;
     bool ok = strlen(url) <= HTTP_URL_BYTES_MAX && !curl_url_set(u, CURLUPART_URL, url, CURLU_PATH_AS_IS) &&
               !curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) && !curl_url_get(u, CURLUPART_HOST, &host, 0) &&
-              !curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) && curl_url_get(u, CURLUPART_USER, &user, 0) &&
+              !curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) &&
+              curl_url_get(u, CURLUPART_USER, &user, 0) &&
               (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
     if (ok) {
         for (char *p = host; *p; p++)
@@ -134,7 +139,8 @@ static int origin_of(const char *url, char *ret, size_t ret_size, bool *ret_is_l
                 *p = (char)(*p + 32);
         int n = snprintf(ret, ret_size, "%s://%s:%s", scheme, host, port);
         ok = n > 0 && (size_t)n < ret_size;
-        *ret_is_loopback = strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
+        *ret_is_loopback =
+            strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
     }
     curl_free(scheme);
     curl_free(host);
@@ -213,7 +219,8 @@ static void set_wire(struct http_call *call, const struct http_request *request,
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_ms < call->timeout_ms ? connect_ms : call->timeout_ms));
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           (long)(connect_ms < call->timeout_ms ? connect_ms : call->timeout_ms));
     (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
@@ -261,7 +268,8 @@ void http_call_prepare(struct http_call *call, const struct http_request *reques
     set_method(call, request);
 }
 
-/* ---- After ---------------------------------------------------------------------------------------------------------- */
+/* ---- After ----------------------------------------------------------------------------------------------------------
+ */
 /* No byte of the request can have been read by the other side: it never began, or it began once on a connection of its
  * own and the system took nothing. A kept connection is not believed: curl's counters may have started over. */
 static bool is_proven_unsent(struct http_call *call)

@@ -254,7 +254,8 @@ void http_client_close(struct http_client *client, void (*closed)(void *arg), vo
     client->has_been_cleaned = true;
 }
 
-struct http_call *http_send(struct http_client *client, const struct http_request *request, http_done_fn *done, void *arg)
+struct http_call *http_send(struct http_client *client, const struct http_request *request, http_done_fn *done,
+                            void *arg)
 {
     ASSERT(client->magic == HTTP_CLIENT_MAGIC && !client->is_closing);
     struct http_call *call = MEM_NEW(struct http_call);

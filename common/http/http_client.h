@@ -29,7 +29,7 @@ struct http_request { /* all borrowed until http_send returns: copied */
 };
 
 struct http_response {
-    int status; /* 0 when there was no answer */
+    int status;    /* 0 when there was no answer */
     char *headers; /* "name: value\n" lines, names lower-case */
     char *body;    /* NUL-terminated */
     size_t body_bytes;
@@ -53,8 +53,10 @@ struct http_client_options {
 };
 
 struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options);
-/* Outstanding calls are dropped without callback. `closed` runs when the loop holds nothing of ours any more; may be NULL. */
+/* Outstanding calls are dropped without callback. `closed` runs when the loop holds nothing of ours any more; may be
+ * NULL. */
 void http_client_close(struct http_client *client, void (*closed)(void *arg), void *arg);
-struct http_call *http_send(struct http_client *client, const struct http_request *request, http_done_fn *done, void *arg);
+struct http_call *http_send(struct http_client *client, const struct http_request *request, http_done_fn *done,
+                            void *arg);
 void http_cancel(struct http_call *call); /* no callback afterwards */
 uint32_t http_client_active(const struct http_client *client);

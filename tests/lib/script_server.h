@@ -105,7 +105,8 @@ static inline void script_drip(uv_idle_t *idle)
 static inline void script_act(struct script_connection *c)
 {
     struct script_server *s = c->server;
-    static const struct script_step over = {SCRIPT_ANSWER_CLOSE, "HTTP/1.1 599 script over\r\nContent-Length: 0\r\n\r\n"};
+    static const struct script_step over = {SCRIPT_ANSWER_CLOSE,
+                                            "HTTP/1.1 599 script over\r\nContent-Length: 0\r\n\r\n"};
     const struct script_step *step = s->next_step < s->step_count ? &s->steps[s->next_step] : &over;
     s->next_step++;
     switch (step->what) {
@@ -191,7 +192,8 @@ static inline void script_accept(uv_stream_t *listener, int status)
     ASSERT(uv_read_start((uv_stream_t *)&c->tcp, script_alloc, script_read) == 0);
 }
 
-static inline void script_server_start(struct script_server *s, uv_loop_t *loop, const struct script_step *steps, size_t count)
+static inline void script_server_start(struct script_server *s, uv_loop_t *loop, const struct script_step *steps,
+                                       size_t count)
 {
     *s = (struct script_server){.loop = loop, .steps = steps, .step_count = count};
     struct sockaddr_in address;

@@ -1,5 +1,5 @@
-/* The signer against AWS's own suite (read in place, skipped visibly without it) and against cases that botocore answered
- * (in this tree), stage by stage, so that a failure names the first stage that is wrong. */
+/* The signer against AWS's own suite (read in place, skipped visibly without it) and against cases that botocore
+ * answered (in this tree), stage by stage, so that a failure names the first stage that is wrong. */
 #include "tests/unit/test.h"
 
 #include "common/base/mem.h"
@@ -58,8 +58,8 @@ static json_t *request_of(char *text, const json_t *context)
         json_array_append_new(headers, json_pack("[s, s]", "X-Amz-Security-Token", token));
     if (json_bool_at(context, "sign_body"))
         json_array_append_new(headers, json_pack("[s, s]", "X-Amz-Content-Sha256", hash));
-    json_t *made = json_pack("{s:s%, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "method", first, space, "path", target,
-                             "query", query ? query : "", "headers", headers, "payload_hash", hash, "region",
+    json_t *made = json_pack("{s:s%, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:b, s:s, s:s}", "method", first, space, "path",
+                             target, "query", query ? query : "", "headers", headers, "payload_hash", hash, "region",
                              json_str_at(context, "region"), "service", json_str_at(context, "service"), "amz_date",
                              "20150830T123600Z", "keep_path", !json_bool_at(context, "normalize"), "access_key_id",
                              json_str_at(context, "credentials.access_key_id"), "secret_key",
@@ -124,7 +124,7 @@ static void every_case_of_our_own_agrees_with_the_second_implementation(void **s
     assert_true(json_array_size(all) >= 40);
     size_t i;
     json_t *one;
-    json_array_foreach(all, i, one) {
+    json_array_foreach (all, i, one) {
         struct sigv4_stages stages;
         sigv4_case_run(one, &stages);
         assert_string_equal(stages.canonical.data, json_str_at(one, "expect.canonical"));
@@ -141,9 +141,10 @@ static void raw_and_encoded_queries_sign_the_same(void **state)
     static const char *const spellings[] = {"a=%2fx&b=%7e", "b=~&a=%2Fx", "b=%7E&a=/x"};
     char first[65] = "";
     for (size_t i = 0; i < ARRAY_LEN(spellings); i++) {
-        json_auto_t *one = json_make("{s:s, s:s, s:s, s:[[s, s]], s:s, s:s, s:s, s:s, s:s, s:s}", "method", "GET", "path", "/", "query",
-                                     spellings[i], "headers", "Host", "h", "payload_hash", "UNSIGNED-PAYLOAD", "region", "us-east-1",
-                                     "service", "iam", "amz_date", "20150830T123600Z", "access_key_id", "AKIDEXAMPLE", "secret_key", "k");
+        json_auto_t *one = json_make("{s:s, s:s, s:s, s:[[s, s]], s:s, s:s, s:s, s:s, s:s, s:s}", "method", "GET",
+                                     "path", "/", "query", spellings[i], "headers", "Host", "h", "payload_hash",
+                                     "UNSIGNED-PAYLOAD", "region", "us-east-1", "service", "iam", "amz_date",
+                                     "20150830T123600Z", "access_key_id", "AKIDEXAMPLE", "secret_key", "k");
         struct sigv4_stages stages;
         sigv4_case_run(one, &stages);
         if (i)

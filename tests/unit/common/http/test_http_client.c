@@ -25,7 +25,8 @@ struct world {
     char url[128];
 };
 
-static uv_loop_t *running; /* a callback ends the turn: timers run before the loop looks for I/O, and might be all there was */
+static uv_loop_t
+    *running; /* a callback ends the turn: timers run before the loop looks for I/O, and might be all there was */
 
 static void on_done(void *arg, const struct http_response *r, const struct err *err)
 {
@@ -59,9 +60,9 @@ static void start(struct world *w, const struct script_step *steps, size_t count
     w->options.connections_max = 16;
     w->client = http_client_new(&w->loop, &w->options);
 }
-#define START(w, ...)                                                  \
-    static const struct script_step steps_[] = {__VA_ARGS__};          \
-    struct world w = {0};                                              \
+#define START(w, ...)                                                                                                  \
+    static const struct script_step steps_[] = {__VA_ARGS__};                                                          \
+    struct world w = {0};                                                                                              \
     start(&(w), steps_, ARRAY_LEN(steps_))
 
 static void run_until(struct world *w, const int *counter, int value)
@@ -88,7 +89,8 @@ static void stop(struct world *w)
     script_server_done(&w->server);
 }
 
-static struct http_call *send_to(struct world *w, const char *method, const char *url, const char *body, struct seen *seen)
+static struct http_call *send_to(struct world *w, const char *method, const char *url, const char *body,
+                                 struct seen *seen)
 {
     const struct http_request request = {.method = method,
                                          .url = url,
@@ -112,7 +114,8 @@ static void ask(struct world *w, const char *method, const char *body, struct se
 static void answers_arrive_late_and_whole(void **state)
 {
     (void)state;
-    START(w, {SCRIPT_ANSWER, "HTTP/1.1 404 Not Found\r\nX-Amz-Request-ID:  R1 \r\nDate: now\r\nContent-Length: 5\r\n\r\nhello"});
+    START(w, {SCRIPT_ANSWER,
+              "HTTP/1.1 404 Not Found\r\nX-Amz-Request-ID:  R1 \r\nDate: now\r\nContent-Length: 5\r\n\r\nhello"});
     struct seen seen;
     ask(&w, "GET", NULL, &seen);
     assert_false(seen.has_err);
@@ -207,7 +210,8 @@ static void a_timeout_after_sending_may_be_applied(void **state)
     (void)state;
     START(w, {SCRIPT_HANG, NULL});
     struct seen seen = {0};
-    const struct http_request request = {.method = "POST", .url = w.url, .body = "x", .body_bytes = 1, .timeout_ms = 60, .response_bytes_max = 9};
+    const struct http_request request = {
+        .method = "POST", .url = w.url, .body = "x", .body_bytes = 1, .timeout_ms = 60, .response_bytes_max = 9};
     (void)http_send(w.client, &request, on_done, &seen);
     run_until(&w, &seen.calls, 1);
     assert_true(seen.has_err);
@@ -290,7 +294,8 @@ static void an_answer_over_its_limit_ends_the_call(void **state)
 static void a_dripping_answer_arrives_whole(void **state)
 {
     (void)state;
-    START(w, {SCRIPT_DRIP, "HTTP/1.1 100 Continue\r\nA: old\r\n\r\nHTTP/1.1 200 OK\r\nB: new\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"});
+    START(w, {SCRIPT_DRIP, "HTTP/1.1 100 Continue\r\nA: old\r\n\r\nHTTP/1.1 200 OK\r\nB: new\r\nTransfer-Encoding: "
+                           "chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"});
     struct seen seen;
     ask(&w, "GET", NULL, &seen);
     assert_false(seen.has_err);
@@ -369,8 +374,8 @@ static void link_local_addresses_are_never_dialled(void **state)
 {
     (void)state;
     START(w, {SCRIPT_ANSWER, OK});
-    static const char *const urls[] = {"http://169.254.169.254/latest/meta-data/", "http://[::ffff:169.254.169.254]/", "http://[fd00:ec2::254]/",
-                                       "http://0xa9fea9fe/", "http://[fe80::1]/"};
+    static const char *const urls[] = {"http://169.254.169.254/latest/meta-data/", "http://[::ffff:169.254.169.254]/",
+                                       "http://[fd00:ec2::254]/", "http://0xa9fea9fe/", "http://[fe80::1]/"};
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         struct seen seen = {0};
         (void)send_to(&w, "GET", urls[i], NULL, &seen);
