@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,7 +63,9 @@ class Sim:
 
     def stop(self):
         self.process.terminate()
-        if self.process.wait(30) != 0:
+        code = self.process.wait(30)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        if code != 0:
             raise AssertionError(f"the simulator ended with {self.process.returncode}")
 
     def admin(self, path, body=None):
