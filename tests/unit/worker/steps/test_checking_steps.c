@@ -1,0 +1,424 @@
+/* Steps that check, decide or wait: what they find, whom they ask, and how the access ends. */
+#include "common/aws/op.h"
+#include "common/codec/file.h"
+#include "tests/unit/worker/steps/fake_host.h"
+#include "tests/unit/worker/steps/import_doc.h"
+
+#include <ctype.h>
+
+#define PRESENT                                                                                                        \
+    json_make("{s:b,s:s,s:s,s:s,s:s}", "ok", 1, "code", "", "account", "111122223333", "arn",                          \
+              "arn:aws:iam::111122223333:user/orgimport", "access_key_id", "AKIA1")
+
+static void put(struct fake_host *h, const char *key, json_t *facts)
+{
+    json_put(h->world, key, facts);
+}
+
+static void setup(struct fake_host *h)
+{
+    *h = (struct fake_host){
+        .world = json_object(), .import = import_doc(), .results = json_object(), .now_ms = DOC_CREATED_MS + 1000};
+    put(h, "runtime:identity", PRESENT);
+    put(h, "organizations:DescribeOrganization",
+        json_make("{s:s,s:s,s:s,s:s}", "id", "o-1", "master_account_id", "111122223333", "master_email",
+                  "AWSops+acme42@doit-intl.com", "feature_set", "ALL"));
+    put(h, "iam:ListAttachedUserPolicies", json_make("{s:[]}", "policies"));
+    put(h, "iam:ListGroupsForUser", json_make("{s:[s]}", "groups", "admins"));
+    put(h, "iam:ListAttachedGroupPolicies",
+        json_make("{s:[s]}", "policies", "arn:aws:iam::aws:policy/AdministratorAccess"));
+    put(h, "iam:GetAccountSummary",
+        json_make("{s:{s:i,s:i,s:i}}", "summary", "AccountMFAEnabled", 0, "Roles", 10, "RolesQuota", 1000));
+    put(h, "iam:ListRoles", json_make("{s:[]}", "roles"));
+    put(h, "iam:ListPolicies", json_make("{s:[]}", "policies"));
+    put(h, "cur:DescribeReportDefinitions", json_make("{s:[]}", "reports"));
+    put(h, "organizations:ListHandshakesForOrganization", json_make("{s:[]}", "handshakes"));
+    put(h, "tax:ListTaxRegistrations",
+        json_make("{s:[{s:s,s:{s:s}}]}", "accounts", "accountId", "111122223333", "accountMetaData", "seller", "EMEA"));
+    put(h, "tax:GetTaxInheritance", json_make("{s:s}", "status", "OptOut"));
+}
+
+static void check_end(const struct fake_host *h, enum step_outcome outcome, const char *code)
+{
+    if (h->outcome != outcome || !str_eq(json_str_at(h->error, "code"), code)) {
+        AUTO_FREE char *error = json_text(h->error);
+        fail_msg("ended %c with %s, wanted %c %s", h->outcome, error, outcome, code);
+    }
+}
+
+static size_t writes(const struct fake_host *h)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < h->call_count; i++) {
+        const struct aws_op *op = aws_op_by_name(h->asked[i]);
+        n += op && op->mutates;
+    }
+    return n;
+}
+
+static bool has_finding(const struct fake_host *h, const char *code)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (json_object_get(h->error, "findings"), i, one)
+        if (str_eq(json_str_at(one, "code"), code))
+            return true;
+    return false;
+}
+
+static void the_management_account_is_told_from_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *master, *org, *arn, *code;
+    } cases[] = {
+        {"111122223333", NULL, "arn:aws:iam::111122223333:user/a", ""},
+        {"999988887777", NULL, "arn:aws:iam::111122223333:user/a", "org.member_account"},
+        {"111122223333", "o-2", "arn:aws:iam::111122223333:user/a", "org.mismatch"},
+        {"111122223333", NULL, "arn:aws-cn:iam::111122223333:user/a", "partition.unsupported"},
+        {NULL, NULL, "arn:aws:iam::111122223333:user/a", "org.none"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_host h;
+        setup(&h);
+        if (cases[i].master)
+            json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_account_id",
+                         cases[i].master);
+        else
+            put(&h, "organizations:DescribeOrganization", json_null());
+        if (cases[i].org)
+            json_put_str(json_object_get(h.import, "organization"), "id", cases[i].org);
+        json_put_str(json_object_get(h.world, "runtime:identity"), "arn", cases[i].arn);
+        fake_run(&h, step_def_by_name("org_identify"));
+        check_end(&h, *cases[i].code ? STEP_ENDED_FAIL : STEP_ENDED_DONE, cases[i].code);
+        fake_done(&h);
+    }
+}
+
+static void administrator_rights_count_through_a_group(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    fake_run(&h, step_def_by_name("admin_access"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_string_equal(json_str_at(h.result, "rights"), "through group admins");
+    put(&h, "iam:ListAttachedGroupPolicies", json_make("{s:[]}", "policies"));
+    fake_run(&h, step_def_by_name("admin_access"));
+    check_end(&h, STEP_ENDED_FAIL, "admin.missing");
+    fake_done(&h);
+}
+
+static void a_role_is_judged_by_simulation(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_put(h.import, "access",
+             json_make("{s:s,s:s}", "method", "role", "role_arn", "arn:aws:iam::111122223333:role/B"));
+    put(&h, "iam:SimulatePrincipalPolicy",
+        json_make("{s:[{s:s,s:s},{s:s,s:s}]}", "results", "action", "sso:ListInstances", "decision", "implicitDeny",
+                  "action", "iam:GetRole", "decision", "allowed"));
+    fake_run(&h, step_def_by_name("admin_access"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    put(&h, "iam:SimulatePrincipalPolicy",
+        json_make("{s:[{s:s,s:s}]}", "results", "action", "iam:CreateRole", "decision", "explicitDeny"));
+    fake_run(&h, step_def_by_name("admin_access"));
+    check_end(&h, STEP_ENDED_FAIL, "admin.missing");
+    assert_non_null(strstr(json_str_at(h.error, "text"), "iam:CreateRole"));
+    fake_done(&h);
+}
+
+static void denied_billing_asks_root_and_goes_on_when_it_is_on(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    put(&h, "cur:DescribeReportDefinitions", json_make("{s:s}", "$error", "AccessDeniedException"));
+    fake_run(&h, step_def_by_name("admin_access"));
+    check_end(&h, STEP_ENDED_WAIT, "");
+    assert_string_equal(json_str_at(h.task, "party"), "customer");
+    put(&h, "cur:DescribeReportDefinitions", json_make("{s:[]}", "reports"));
+    fake_run(&h, step_def_by_name("admin_access"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    fake_done(&h);
+}
+
+static void preflight_tells_everything_at_once(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_t *doc = h.import;
+    json_put_bool((json_t *)(uintptr_t)json_at(doc, "vars.roles.cloudhealth"), "enabled", true);
+    put(&h, "iam:ListRoles", json_make("{s:[{s:s}]}", "roles", "name", "Doitintl_CMP"));
+    put(&h, "iam:ListPolicies", json_make("{s:[{s:s,s:s}]}", "policies", "name", "doitintl_cmp", "arn", "arn:p"));
+    put(&h, "iam:GetPolicy", json_make("{s:s,s:{}}", "arn", "arn:p", "tags"));
+    put(&h, "s3:GetBucketLocation", json_make("{s:s}", "$error", "AccessDenied"));
+    json_t *five = json_array();
+    for (int i = 0; i < 5; i++)
+        (void)json_array_append_new(five, json_make("{s:s}", "ReportName", "r"));
+    put(&h, "cur:DescribeReportDefinitions", json_make("{s:o}", "reports", five));
+    put(&h, "organizations:ListHandshakesForOrganization",
+        json_make("{s:[{s:s,s:s},{s:s,s:s}]}", "handshakes", "action", "INVITE", "state", "OPEN", "action", "INVITE",
+                  "state", "ACCEPTED"));
+    put(&h, "tax:GetTaxRegistration",
+        json_make("{s:{s:s,s:s}}", "registration", "registrationId", "DE1", "status", "Pending"));
+    put(&h, "iam:GetAccountSummary",
+        json_make("{s:{s:i,s:i,s:i}}", "summary", "AccountMFAEnabled", 0, "Roles", 1000, "RolesQuota", 1000));
+    fake_run(&h, step_def_by_name("preflight"));
+    check_end(&h, STEP_ENDED_FAIL, "preflight.findings");
+    static const char *const codes[] = {
+        "role.name_taken",      "policy.name_taken", "bucket.name_taken",          "cur.quota",
+        "org.invitations_open", "tax.pending",       "vendor.external_id_missing", "aws.quota"};
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        if (!has_finding(&h, codes[i]))
+            fail_msg("%s is missing", codes[i]);
+    assert_int_equal(json_array_size(json_object_get(h.error, "findings")), ARRAY_LEN(codes));
+    fake_done(&h);
+}
+
+static void preflight_warns_of_what_will_be_asked_later(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    put(&h, "tax:GetTaxInheritance", json_make("{s:s}", "status", "OptIn"));
+    put(&h, "tax:ListTaxRegistrations",
+        json_make("{s:[{s:s,s:{s:s}}]}", "accounts", "accountId", "111122223333", "accountMetaData", "seller", "Inc."));
+    fake_run(&h, step_def_by_name("preflight"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(json_array_size(json_at(h.result, "warnings")), 2);
+    assert_string_equal(json_str_at(h.result, "tax.seller"), "Inc.");
+    fake_done(&h);
+}
+
+static void readiness_lists_what_is_missing(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    fake_run(&h, step_def_by_name("readiness"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    put(&h, "iam:GetAccountSummary", json_make("{s:{s:i}}", "summary", "AccountMFAEnabled", 1));
+    put(&h, "iam:ListGroupsForUser", json_make("{s:[]}", "groups"));
+    json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_email", "old@example.com");
+    fake_run(&h, step_def_by_name("readiness"));
+    check_end(&h, STEP_ENDED_FAIL, "readiness.incomplete");
+    assert_true(has_finding(&h, "readiness.incomplete") && has_finding(&h, "admin.missing") &&
+                has_finding(&h, "email.mismatch"));
+    fake_done(&h);
+}
+
+/* ---- Tax ---- */
+
+static json_t *registration(const struct fake_host *h, const char *status)
+{
+    json_t *r = json_deep_copy(json_at(h->import, "vars.tax.entry"));
+    json_put_str(r, "status", status);
+    return json_make("{s:o}", "registration", r);
+}
+
+static void tax_is_put_once_and_waited_for(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_WAIT, "");
+    assert_int_equal(writes(&h), 1);
+    put(&h, "tax:GetTaxRegistration", registration(&h, "Pending"));
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_WAIT, "");
+    put(&h, "tax:GetTaxRegistration", registration(&h, "Verified"));
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(writes(&h), 1);
+    assert_string_equal(json_str_at(h.result, "country"), "IE");
+    json_auto_t *patches = step_def_by_name("tax_profile")->expects(h.import, NULL, h.result);
+    assert_string_equal(json_str_at(patches, "0.key"), "111122223333");
+    put(&h, "tax:GetTaxRegistration", registration(&h, "Rejected"));
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_FAIL, "tax.rejected");
+    fake_done(&h);
+}
+
+static void tax_is_held_before_it_reaches_others(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    put(&h, "tax:GetTaxInheritance", json_make("{s:s}", "status", "OptIn"));
+    put(&h, "tax:ListTaxRegistrations",
+        json_make("{s:[{s:s,s:{s:s}},{s:s}]}", "accounts", "accountId", "111122223333", "accountMetaData", "seller",
+                  "EMEA", "accountId", "222233334444"));
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_HOLD, "tax.inheritance");
+    assert_int_equal(writes(&h), 0);
+    h.signals = json_make("{s:{s:s,s:s}}", "accept", "by", "op", "reason", "agreed");
+    fake_run(&h, step_def_by_name("tax_profile"));
+    assert_int_equal(writes(&h), 1);
+    fake_done(&h);
+
+    setup(&h);
+    put(&h, "tax:ListTaxRegistrations",
+        json_make("{s:[{s:s,s:{s:s}}]}", "accounts", "accountId", "111122223333", "accountMetaData", "seller", "Inc."));
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_HOLD, "tax.seller_change");
+    assert_int_equal(writes(&h), 0);
+    fake_done(&h);
+}
+
+static void a_country_without_api_is_set_by_a_person(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_put(json_object_get(h.import, "vars"), "tax", json_null());
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_WAIT, "");
+    assert_true(json_bool_at(h.task, "attest"));
+    h.signals = json_make("{s:{s:s,s:s,s:I}}", "done", "by", "Ann", "note", "set", "at_ms", (json_int_t)h.now_ms);
+    fake_run(&h, step_def_by_name("tax_profile"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_string_equal(json_str_at(h.result, "grade"), "attested");
+    assert_int_equal(writes(&h), 0);
+    fake_done(&h);
+}
+
+/* ---- Partner ---- */
+
+static void a_relationship_is_made_adopted_or_in_conflict(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    put(&h, "partnercentral:ListProgramManagementAccounts",
+        json_make("{s:[{s:s,s:s}]}", "accounts", "id", "pma-1", "status", "ACTIVE"));
+    put(&h, "partnercentral:ListRelationships", json_make("{s:[]}", "relationships"));
+    put(&h, "partnercentral:CreateRelationship", json_make("{s:s}", "id", "rs-1"));
+    put(&h, "partnercentral:GetRelationship", json_make("{s:s}", "id", "rs-1"));
+    fake_run(&h, step_def_by_name("partner_program"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(writes(&h), 1);
+    mem_free(h.journal);
+    h.journal = NULL;
+    put(&h, "partnercentral:CreateRelationship", json_make("{s:s}", "$error", "ConflictException"));
+    fake_run(&h, step_def_by_name("partner_program"));
+    check_end(&h, STEP_ENDED_FAIL, "partner.conflict");
+    put(&h, "partnercentral:ListRelationships",
+        json_make("{s:[{s:s,s:s,s:s}]}", "relationships", "id", "rs-1", "account_id", "111122223333", "pma", "pma-1"));
+    h.call_count = 0;
+    fake_run(&h, step_def_by_name("partner_program"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(writes(&h), 0);
+    fake_done(&h);
+}
+
+/* ---- The end of the access ---- */
+
+static void a_key_dies(struct fake_host *h, const struct step_call *call)
+{
+    if (str_eq(call->op->name, "iam:DeleteAccessKey"))
+        put(h, "sts:GetCallerIdentity/retired", json_null());
+}
+
+static void the_dead_key_is_the_proof(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_put(h.results, "access_handover", json_make("{s:s,s:s}", "user", "orgimport", "access_key_id", "AKIA1"));
+    put(&h, "sts:GetCallerIdentity/retired", json_make("{s:s}", "account", "111122223333"));
+    do { /* the key goes on working */
+        h.now_ms += 10000;
+        fake_run(&h, step_def_by_name("credential_retire"));
+    } while (h.outcome == STEP_ENDED_SLEEP);
+    check_end(&h, STEP_ENDED_FAIL, "credential.alive");
+    mem_free(h.journal);
+    h.journal = NULL;
+    h.on_answer = a_key_dies;
+    h.call_count = 0;
+    fake_run(&h, step_def_by_name("credential_retire"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(writes(&h), 1);
+    assert_string_equal(json_str_at(h.result, "key"), "deleted");
+    assert_string_equal(json_str_at(h.result, "closing.0.op"), "iam:DeleteAccessKey");
+
+    /* A worker that starts anew finds nothing that signs, and knows why. */
+    put(&h, "runtime:identity", json_make("{s:b,s:s}", "ok", 0, "code", "aws.credentials"));
+    h.call_count = 0;
+    fake_run(&h, step_def_by_name("credential_retire"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(writes(&h), 0);
+    assert_string_equal(json_str_at(h.result, "key"), "deleted");
+    fake_done(&h);
+}
+
+static void the_role_route_has_nothing_to_retire(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_put(h.import, "access",
+             json_make("{s:s,s:s}", "method", "role", "role_arn", "arn:aws:iam::111122223333:role/x/Boot"));
+    fake_run(&h, step_def_by_name("credential_retire"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_int_equal(h.call_count, 0);
+    assert_non_null(strstr(json_str_at(h.result, "remains.0.command"), "--role-name Boot "));
+    fake_done(&h);
+}
+
+/* ---- What the customer is asked to allow ---- */
+
+/* deploy/profiles/doit/policies/bootstrap.json allows exactly what the steps may sign. */
+static void the_bootstrap_policy_is_what_steps_sign(void **state)
+{
+    (void)state;
+    json_auto_t *wanted = json_array();
+    for (size_t d = 0; step_defs[d]; d++)
+        for (const struct aws_op *const *op = step_defs[d]->ops; op && *op; op++)
+            for (const char *p = (*op)->who == AWS_AS_CUSTOMER ? (*op)->permission : ""; *p; p += strspn(p, ",")) {
+                size_t len = strcspn(p, ",");
+                json_auto_t *action = json_stringn(p, len);
+                if (!json_array_has_str(wanted, json_string_value(action)))
+                    (void)json_array_append(wanted, action);
+                p += len;
+            }
+    json_sort_by(wanted, NULL);
+    AUTO_FREE char *text = NULL;
+    size_t len = 0;
+    struct err err = {0};
+    assert_int_equal(
+        file_read(TEST_SOURCE_DIR "/deploy/profiles/doit/policies/bootstrap.json", 65536, &text, &len, &err), 0);
+    json_auto_t *policy = json_read(text, len, 0, &err);
+    if (!json_equal(json_at(policy, "Statement.0.Action"), wanted)) {
+        AUTO_FREE char *actions = json_text(wanted);
+        fail_msg("bootstrap.json should allow %s", actions);
+    }
+    size_t solid = 0;
+    for (const char *p = text; *p; p++)
+        solid += !isspace((unsigned char)*p);
+    assert_true(solid <= 6144); /* IAM's limit for a managed policy */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_management_account_is_told_from_others),
+        cmocka_unit_test(administrator_rights_count_through_a_group),
+        cmocka_unit_test(a_role_is_judged_by_simulation),
+        cmocka_unit_test(denied_billing_asks_root_and_goes_on_when_it_is_on),
+        cmocka_unit_test(preflight_tells_everything_at_once),
+        cmocka_unit_test(preflight_warns_of_what_will_be_asked_later),
+        cmocka_unit_test(readiness_lists_what_is_missing),
+        cmocka_unit_test(tax_is_put_once_and_waited_for),
+        cmocka_unit_test(tax_is_held_before_it_reaches_others),
+        cmocka_unit_test(a_country_without_api_is_set_by_a_person),
+        cmocka_unit_test(a_relationship_is_made_adopted_or_in_conflict),
+        cmocka_unit_test(the_dead_key_is_the_proof),
+        cmocka_unit_test(the_role_route_has_nothing_to_retire),
+        cmocka_unit_test(the_bootstrap_policy_is_what_steps_sign),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
