@@ -394,7 +394,8 @@ static void the_bootstrap_policy_is_what_steps_sign(void **state)
     json_auto_t *policy = json_read(text, len, 0, &err);
     if (!json_equal(json_at(policy, "Statement.0.Action"), wanted)) {
         AUTO_FREE char *actions = json_text(wanted);
-        fail_msg("bootstrap.json should allow %s", actions);
+        (void)fprintf(stderr, "bootstrap.json should allow %s\n", actions);
+        fail();
     }
     size_t solid = 0;
     for (const char *p = text; *p; p++)
