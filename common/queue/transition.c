@@ -390,6 +390,7 @@ static enum transition_answer lose_hold(struct change *c, bool is_crash)
         else
             rest_step(c, i, STATE_DELAYED, crash_delay_ms(c->ev->now_us, i), false);
     }
+    promote_due(c);
     break_hold(c);
     return ANSWER_OK;
 }

@@ -518,6 +518,7 @@ local function lose_hold(c, r, session, is_crash)
             end
         end
     end
+    promote_due(c, r)
     break_hold(c, r)
     settle(c, r)
     return 'ok'
@@ -742,7 +743,7 @@ end
 -- Finished imports give their account free and lose their sealed credential. Reads, so before the first write.
 local function plan_terminal(c)
     for _, r in ipairs(c.order) do
-        if r.is_changed and r.place == 'terminal' and r.place0 ~= 'terminal' then
+        if r.is_changed and r.place == 'terminal' and r.place0 ~= 'terminal' and not r.is_new then
             local account = redis.call('HGET', c.h, r.imp .. ':a')
             if account then
                 c.f['acct:' .. account] = false
@@ -864,7 +865,7 @@ end
 local function reap(c, me)
     local left = TIMERS_MAX
     for _, session in ipairs(redis.call('ZRANGEBYSCORE', c.pre .. 'sess', '-inf', c.now, 'LIMIT', 0, 8)) do
-        if session == me then
+        if session == me and not c.is_gone then
             -- It is calling, so it lives: its beat is only late.
             c.late = true
         elseif left > 0 then
@@ -1164,10 +1165,10 @@ local function submit(keys, args)
     r.created, r.since, r.session0, r.version = c.now, c.now, r.session, 1
     settle(c, r)
     c.recs[imp], c.order[1] = r, r
-    c.f['d:' .. args[3]], c.f['acct:' .. account] = args[4], imp
-    c.f[imp .. ':a'], c.f[imp .. ':d'] = account, args[6]
-    if args[7] ~= '' then
-        c.f[imp .. ':c'] = args[7]
+    c.f['d:' .. args[3]], c.f[imp .. ':a'], c.f[imp .. ':d'] = args[4], account, args[6]
+    if r.place ~= 'terminal' then
+        c.f['acct:' .. account] = imp
+        c.f[imp .. ':c'] = args[7] ~= '' and args[7] or nil
     end
     redis.call('ZADD', c.pre .. 'all', c.now, imp)
     commit(c)
