@@ -233,7 +233,7 @@ static bool mailed_code(const struct person *p, char ret[16])
     char to[256], url[900];
     long status;
     ret[0] = '\0';
-    people_escape(data_text(p, "root_email", data_text(p, "to", "")), to, sizeof to);
+    people_escape(data_text(p, "mailbox", ""), to, sizeof to);
     snprintf(url, sizeof url, "%s/_sim/mail?to=%s", people.self, to);
     json_t *mails = people_http("GET", url, NULL, NULL, &status);
     const char *text = svc_text(json_array_get(mails, json_array_size(mails) ? json_array_size(mails) - 1 : 0), "text");
