@@ -628,7 +628,7 @@ class People(unittest.TestCase):
         account, email = world["account"], "awsops+peo@doit-intl.com"
         access = self.open(world, "access_handover", {"bootstrap_role": "OrgImportBootstrap", "operator_account_id": "999900000001",
                                                       "external_id": "e-1"}, party="customer")
-        mailbox = self.open(world, "mailbox_ready", {"root_email": email}, input={"key": "code", "pattern": "[0-9]{6}"})
+        mailbox = self.open(world, "mailbox_ready", {"mailbox": email}, input={"key": "code", "pattern": "[0-9]{6}"})
         address = self.open(world, "root_email", {"root_email": email}, party="customer+operator")
         handover = self.open(world, "root_mfa_handover", {"mode": "overlap"}, party="customer")
         password, mfa = self.open(world, "root_password"), self.open(world, "root_mfa")
