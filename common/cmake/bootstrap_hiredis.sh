@@ -25,6 +25,7 @@ cd "$work"
 apt_own source --download-only hiredis >/dev/null
 echo "$sum  hiredis_1.2.0.orig.tar.gz" | sha256sum -c --quiet -
 mkdir s && tar xzf hiredis_1.2.0.orig.tar.gz -C s --strip-components=1
+if command -v ninja >/dev/null; then CMAKE_GENERATOR=Ninja; export CMAKE_GENERATOR; fi # a bare machine has no make
 cmake -S s -B b -DCMAKE_BUILD_TYPE=RelWithDebInfo -DENABLE_SSL=ON -DDISABLE_TESTS=ON -DBUILD_SHARED_LIBS=OFF \
     -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib >/dev/null
 cmake --build b -j"$(nproc)" >/dev/null && cmake --install b >/dev/null && : >"$stamp"
