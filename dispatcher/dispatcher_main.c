@@ -8,6 +8,7 @@
 #include "common/codec/file.h"
 #include "common/config/config.h"
 #include "common/crypto/crypto.h"
+#include "common/crypto/seal.h"
 #include "common/log/log.h"
 #include "dispatcher/api/api.h"
 #include "dispatcher/api/events.h"
@@ -82,10 +83,25 @@ static int read_token(const struct dispatcher *d, char ret[257], struct err *err
     text[strcspn(text, "\r\n")] = 0;
     if (strlen(text) < 16)
         return err_set(err, ERR_CONFIG, "token-file: %s holds fewer than 16 characters", path);
-    if (st.st_mode & 077)
+    if (st.st_mode & 027) /* the group may read where an operator or an orchestrator said so; the file is made 0600 */
         log_event(LOG_WARN, "token.readable_by_others", "file", path, NULL);
     (void)snprintf(ret, 257, "%s", text);
     secret_wipe(text, len);
+    return 0;
+}
+
+/* --make-keys: what a fleet shares before its first start. What exists is kept; a token file that is no token is refused. */
+static int make_keys(struct dispatcher *d, struct err *err)
+{
+    const char *keys = config_text(d->config, CONFIG_KEYS_DIR);
+    char token[257] = "";
+    d->store.env = env_system();
+    if (!*keys)
+        return err_set(err, ERR_CONFIG, "keys is not set: --make-keys needs the folder for the sealing keys");
+    if (seal_keys_ensure(keys, err) < 0 || read_token(d, token, err) < 0)
+        return -1;
+    secret_wipe(token, sizeof token);
+    (void)printf("sealing keys in %s\ntoken in %s\n", keys, config_text(d->config, CONFIG_TOKEN_FILE));
     return 0;
 }
 
@@ -426,10 +442,12 @@ int main(int argc, char **argv)
         return printf("orgimport-dispatcher %s\n", ORGIMPORT_VERSION) < 0;
     if (log_level_parse(config_text(d.config, CONFIG_LOG_LEVEL), &level))
         log_start("dispatcher", level, 2);
-    raise_file_limit();
-    ASSERT(uv_loop_init(&d.loop) == 0);
     if (rest < argc)
         (void)err_set(&err, ERR_USAGE, "what is \"%.64s\"? orgimport-dispatcher takes options only", argv[rest]);
+    if (!err.code && config_bool(d.config, CONFIG_MAKE_KEYS) && make_keys(&d, &err) == 0)
+        return 0;
+    raise_file_limit();
+    ASSERT(uv_loop_init(&d.loop) == 0);
     if (err.code || start(&d, &err) < 0) {
         fail("start.refused", &err);
         return EXIT_MISCONFIGURED;
