@@ -1,4 +1,5 @@
-/* /_sim/: what tests and scripted people use to look into worlds and change them. No signature; loopback only. */
+/* /_sim/: what tests and scripted people use to look into worlds and change them. No signature, so
+ * loopback only, unless --allow-admin-from-anywhere. */
 #include "sim_core.h"
 
 #include <stdlib.h>
@@ -199,7 +200,7 @@ static void traps(struct sim_request *rq, const struct sim_raw *raw, const json_
         say(rq, 200, sim_traps_list());
 }
 
-void sim_admin(struct sim_request *rq, const struct sim_raw *raw)
+void sim_admin(struct sim_request *rq, const struct sim_raw *raw, bool may)
 {
     const char *what = raw->path + 6; /* behind "/_sim/" */
     bool post = strcmp(raw->method, "POST") == 0;
@@ -208,6 +209,8 @@ void sim_admin(struct sim_request *rq, const struct sim_raw *raw)
         say_error(rq, 400, "the body is not JSON");
     else if (strcmp(what, "healthz") == 0)
         say(rq, 200, json_pack("{s:b}", "ok", 1));
+    else if (!may)
+        say_error(rq, 403, "the admin pages answer loopback only; see --allow-admin-from-anywhere");
     else if (strcmp(what, "worlds") == 0)
         list_worlds(rq);
     else if (strcmp(what, "world") == 0 && post)

@@ -15,6 +15,7 @@ struct sim_options {
     size_t orgs;
     uint64_t seed;
     uint32_t accounts_max, people_delay_ms;
+    bool admin_anywhere;        /* /_sim/ answers others than loopback */
     uint64_t signature_life_ms; /* 0: AWS's own (5 minutes, S3 15) */
 };
 extern struct sim_options sim_options;
@@ -163,7 +164,8 @@ void sim_effects_flush(void);
 json_t *sim_effects_of(const char *account); /* borrowed array or NULL */
 void sim_effects_count(uint64_t *ret_effects, uint64_t *ret_repeats);
 void sim_trail_request(struct sim_request *rq);
-void sim_admin(struct sim_request *rq, const struct sim_raw *raw); /* answers /_sim/... */
+/* Answers /_sim/...; who may not, learns only that it lives. */
+void sim_admin(struct sim_request *rq, const struct sim_raw *raw, bool may);
 extern struct sim_counters {
     uint64_t requests, refused, faults[SIM_FAULTS], started_ms;
 } sim_counters;

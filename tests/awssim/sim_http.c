@@ -230,6 +230,18 @@ static enum MHD_Result reset_connection(struct exchange *x)
     return MHD_NO;
 }
 
+/* The admin pages need no signature, so only this machine may use them, unless a flag says that the network is a
+ * test's. */
+static bool may_administer(const struct exchange *x)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *from = info ? info->client_addr : NULL;
+    if (sim_options.admin_anywhere)
+        return true;
+    return from && from->sa_family == AF_INET &&
+           ntohl(((const struct sockaddr_in *)(const void *)from)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 static enum MHD_Result serve(struct exchange *x, const char *method)
 {
     struct sim_raw raw = {.method = method,
@@ -241,7 +253,7 @@ static enum MHD_Result serve(struct exchange *x, const char *method)
     x->rq.http = x;
     x->rq.header = request_header;
     if (strncmp(x->target, "/_sim/", 6) == 0)
-        sim_admin(&x->rq, &raw);
+        sim_admin(&x->rq, &raw, may_administer(x));
     else
         sim_serve(&x->rq, &raw, x->fault);
     if (x->fault == SIM_DROP) /* applied, and nobody is told */

@@ -28,6 +28,7 @@ static const char usage[] =
     "  --signature-life-ms N        instead of 5 minutes (S3: 15)\n"
     "  --effects FILE               effect log, JSON lines\n"
     "  --customers FILE --credentials FILE --operator-credentials FILE --worlds FILE    what a run needs to know\n"
+    "  --allow-admin-from-anywhere    /_sim/ answers other machines too (containers); default: loopback only\n"
     "  --people URL --people-token-file FILE --people-delay-ms N    customer and operator who do a dispatcher's "
     "tasks\n";
 
@@ -50,6 +51,7 @@ enum flag {
     PEOPLE,
     PEOPLE_TOKEN,
     PEOPLE_DELAY,
+    ADMIN_ANYWHERE,
     HELP
 };
 
@@ -72,6 +74,7 @@ static const struct option flags[] = {
     {"people", 1, NULL, PEOPLE},
     {"people-token-file", 1, NULL, PEOPLE_TOKEN},
     {"people-delay-ms", 1, NULL, PEOPLE_DELAY},
+    {"allow-admin-from-anywhere", 0, NULL, ADMIN_ANYWHERE},
     {"help", 0, NULL, HELP},
     {0},
 };
@@ -140,6 +143,10 @@ static void read_flags(int argc, char **argv)
         if (flag == '?') {
             fputs(usage, stderr);
             exit(2);
+        }
+        if (flag == ADMIN_ANYWHERE) {
+            sim_options.admin_anywhere = true;
+            continue;
         }
         if (flag == FAULTS && !sim_faults_set(optarg)) {
             fprintf(stderr, "awssim: --faults does not understand '%s'\n", optarg);
