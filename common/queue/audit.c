@@ -1,7 +1,8 @@
-/* Walks a shard and checks that what Redis holds is one consistent whole. Each import is read in one MULTI, so the audit
- * may run beside a working fleet; whatever any index names is looked at, so nothing orphaned escapes.
+/* Walks a shard and checks that what Redis holds is one consistent whole. Each import is read in one MULTI, so the
+ * audit may run beside a working fleet; whatever any index names is looked at, so nothing orphaned escapes.
  *
- *   sources (HSCAN records, ZSCAN ring due tasks all ix:*, SCAN own:*) -> ids -> record, shape -> MULTI snapshot -> checks
+ *   sources (HSCAN records, ZSCAN ring due tasks all ix:*, SCAN own:*) -> ids -> record, shape -> MULTI snapshot ->
+ * checks
  *   -> counters and sessions -> next shard */
 #include "common/queue/audit_private.h"
 
@@ -11,11 +12,28 @@
 #include <string.h>
 
 #define SCAN_COUNT "500"
-enum { SOURCE_HASH, SOURCE_RING, SOURCE_DUE, SOURCE_TASKS, SOURCE_ALL, SOURCE_IX, SOURCE_OWN_KEYS = SOURCE_IX + IMPORT_STATE_COUNT,
-       SOURCE_COUNT };
+enum {
+    SOURCE_HASH,
+    SOURCE_RING,
+    SOURCE_DUE,
+    SOURCE_TASKS,
+    SOURCE_ALL,
+    SOURCE_IX,
+    SOURCE_OWN_KEYS = SOURCE_IX + IMPORT_STATE_COUNT,
+    SOURCE_COUNT
+};
 /* Order of the snapshot's commands. */
-enum { SNAP_FIELDS, SNAP_RING, SNAP_DUE, SNAP_ALL, SNAP_TASKS, SNAP_LEDGER, SNAP_SESS, SNAP_IX,
-       SNAP_OWN = SNAP_IX + IMPORT_STATE_COUNT };
+enum {
+    SNAP_FIELDS,
+    SNAP_RING,
+    SNAP_DUE,
+    SNAP_ALL,
+    SNAP_TASKS,
+    SNAP_LEDGER,
+    SNAP_SESS,
+    SNAP_IX,
+    SNAP_OWN = SNAP_IX + IMPORT_STATE_COUNT
+};
 
 struct audit {
     struct queue *q;
@@ -50,7 +68,8 @@ static void next_source(struct audit *a);
 static void next_import(struct audit *a);
 static void check_shard(struct audit *a);
 
-/* ---- Which imports there are ------------------------------------------------------------------------------------------ */
+/* ---- Which imports there are
+ * ------------------------------------------------------------------------------------------ */
 static void source_name(const struct audit *a, char ret[64])
 {
     static const char *const names[] = {"h", "ring", "due", "tasks", "all"};
@@ -136,7 +155,8 @@ static void next_source(struct audit *a)
     next_import(a);
 }
 
-/* ---- One import ------------------------------------------------------------------------------------------------------- */
+/* ---- One import
+ * ------------------------------------------------------------------------------------------------------- */
 static int64_t score_of(const redisReply *reply)
 {
     return reply && reply->type == REDIS_REPLY_STRING ? (int64_t)queue_reply_u64(reply) : -1;
@@ -147,7 +167,7 @@ static void read_own(struct audit *a, const redisReply *exec)
     const char *session;
     json_t *value;
     size_t i = SNAP_OWN;
-    json_object_foreach(a->owns, session, value) {
+    json_object_foreach (a->owns, session, value) {
         bool is_in = queue_reply_u64(queue_reply_at(exec, i++)) != 0;
         if (str_eq(session, a->session))
             a->im.is_in_own = is_in;
@@ -256,7 +276,7 @@ static void snapshot(struct audit *a)
     }
     const char *session;
     json_t *value;
-    json_object_foreach(a->owns, session, value) {
+    json_object_foreach (a->owns, session, value) {
         (void)snprintf(name, sizeof name, "own:%.64s", session);
         args[n++] = snap_of(a, "SISMEMBER", name, a->id);
     }
@@ -321,7 +341,8 @@ static void next_import(struct audit *a)
     queue_call(a->q, &args, on_record, a);
 }
 
-/* ---- Counters and sessions of the shard --------------------------------------------------------------------------------- */
+/* ---- Counters and sessions of the shard
+ * --------------------------------------------------------------------------------- */
 static void start_shard(struct audit *a)
 {
     json_object_clear(a->ids);
@@ -367,10 +388,12 @@ static void on_counters(void *arg, const struct err *fault, const redisReply *co
     size_t i = 5;
     const char *session;
     json_t *value;
-    json_object_foreach(a->owns, session, value) {
-        bool lives = score_of(queue_reply_at(exec, i)) >= 0, has_imports = queue_reply_u64(queue_reply_at(exec, i + 1)) > 0;
+    json_object_foreach (a->owns, session, value) {
+        bool lives = score_of(queue_reply_at(exec, i)) >= 0,
+             has_imports = queue_reply_u64(queue_reply_at(exec, i + 1)) > 0;
         if (!lives && has_imports)
-            audit_fault(a->faults, "I8", "fleet", "shard %u: session %s holds imports and has no deadline", a->shard, session);
+            audit_fault(a->faults, "I8", "fleet", "shard %u: session %s holds imports and has no deadline", a->shard,
+                        session);
         i += 2;
     }
     if (++a->shard < a->q->shard_count)
@@ -396,7 +419,7 @@ static void check_shard(struct audit *a)
     args[n++] = queue_plain(a->q, "SCARD", a->shard, "bad");
     const char *session;
     json_t *value;
-    json_object_foreach(a->owns, session, value) {
+    json_object_foreach (a->owns, session, value) {
         args[n++] = snap_of(a, "ZSCORE", "sess", session);
         (void)snprintf(name, sizeof name, "own:%.64s", session);
         args[n++] = queue_plain(a->q, "SCARD", a->shard, name);
@@ -409,7 +432,11 @@ static void check_shard(struct audit *a)
 void queue_audit(struct queue *q, queue_json_fn *done, void *arg)
 {
     struct audit *a = MEM_NEW(struct audit);
-    *a = (struct audit){.q = queue_ref(q), .done = done, .arg = arg, .faults = json_array(), .ids = json_object(),
+    *a = (struct audit){.q = queue_ref(q),
+                        .done = done,
+                        .arg = arg,
+                        .faults = json_array(),
+                        .ids = json_object(),
                         .owns = json_object()};
     start_shard(a);
 }

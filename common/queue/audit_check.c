@@ -29,7 +29,8 @@ static void check_place(const struct audit_import *im, json_t *faults)
     int64_t ring = place == PLACE_RING ? (int64_t)im->record.vt : -1;
     int64_t due = place == PLACE_DUE ? (int64_t)due_ms : -1;
     if (im->ring != ring)
-        audit_fault(faults, "I1", im->id, "its place in the ring is %lld, not %lld", (long long)im->ring, (long long)ring);
+        audit_fault(faults, "I1", im->id, "its place in the ring is %lld, not %lld", (long long)im->ring,
+                    (long long)ring);
     if (im->due != due)
         audit_fault(faults, "I1", im->id, "its timer is %lld, not %lld", (long long)im->due, (long long)due);
     if (im->is_in_own != (place == PLACE_OWN) || im->is_in_other_own)
@@ -41,8 +42,8 @@ static void check_place(const struct audit_import *im, json_t *faults)
     for (int s = 0; s < IMPORT_STATE_COUNT; s++) {
         int64_t want = s == im->record.state ? (int64_t)im->record.since_ms : -1;
         if (im->ix[s] != want)
-            audit_fault(faults, "I1", im->id, "index of %s says %lld, not %lld", import_state_name((enum import_state)s),
-                        (long long)im->ix[s], (long long)want);
+            audit_fault(faults, "I1", im->id, "index of %s says %lld, not %lld",
+                        import_state_name((enum import_state)s), (long long)im->ix[s], (long long)want);
     }
 }
 
@@ -61,7 +62,8 @@ static void check_needs(const struct audit_import *im, size_t i, json_t *faults)
     if (s->deps != open)
         audit_fault(faults, "I7", im->id, "step %zu counts %u open predecessors, there are %u", i, s->deps, open);
     if ((s->state == STATE_PENDING) != (s->deps > 0))
-        audit_fault(faults, "I5", im->id, "step %zu is %s with %u open predecessors", i, step_state_name(s->state), s->deps);
+        audit_fault(faults, "I5", im->id, "step %zu is %s with %u open predecessors", i, step_state_name(s->state),
+                    s->deps);
 }
 
 static void check_step(const struct audit_import *im, size_t i, json_t *faults)
@@ -83,7 +85,8 @@ static void check_step(const struct audit_import *im, size_t i, json_t *faults)
         audit_fault(faults, "I11", im->id, "step %zu crashed %u times and still lives", i, s->crashes);
     if ((r->flags & RECORD_IS_CANCELLED) && !is_over(s) && s->state != STATE_ACTIVE)
         audit_fault(faults, "I10", im->id, "step %zu is %s in a cancelled import", i, step_state_name(s->state));
-    if (has_task != im->has_task_text[i] || has_task != (im->task[i] >= 0) || (has_task && !step_state_is_live(s->state)))
+    if (has_task != im->has_task_text[i] || has_task != (im->task[i] >= 0) ||
+        (has_task && !step_state_is_live(s->state)))
         audit_fault(faults, "I1", im->id, "task of step %zu: flag %d, text %d, listed %d, %s", i, has_task,
                     im->has_task_text[i], im->task[i] >= 0, step_state_name(s->state));
 }
@@ -128,14 +131,15 @@ void audit_check_import(const struct audit_import *im, json_t *faults)
     for (size_t i = 0; i < im->record.step_count; i++)
         check_step(im, i, faults);
     if (str_eq(im->account_import, im->id) == is_terminal)
-        audit_fault(faults, "I6", im->id, is_terminal ? "finished and still in its account's place"
-                                                      : "open and not in its account's place");
+        audit_fault(faults, "I6", im->id,
+                    is_terminal ? "finished and still in its account's place" : "open and not in its account's place");
     if (is_terminal && im->has_credential)
         audit_fault(faults, "P8", im->id, "finished and still has a credential");
     audit_check_ledger(im, faults);
 }
 
-/* ---- I14: the chains of the ledger ---------------------------------------------------------------------------------- */
+/* ---- I14: the chains of the ledger ----------------------------------------------------------------------------------
+ */
 struct chain {
     char step[64];
     int64_t n;
@@ -169,7 +173,8 @@ static void check_line(const struct audit_import *im, json_t *line, struct chain
         audit_fault(faults, "I14", im->id, "line %lld of `%s` does not follow line %lld", (long long)n, c->step,
                     (long long)c->n);
     if (strlen(fence) == strlen(c->fence) && strcmp(fence, c->fence) < 0)
-        audit_fault(faults, "I3", im->id, "line %lld of `%s` has an older fence than the line before", (long long)n, c->step);
+        audit_fault(faults, "I3", im->id, "line %lld of `%s` has an older fence than the line before", (long long)n,
+                    c->step);
     c->n = n;
     (void)snprintf(c->hash, sizeof c->hash, "%s", said);
     (void)snprintf(c->fence, sizeof c->fence, "%s", fence);

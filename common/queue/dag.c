@@ -1,9 +1,10 @@
 /* The shape of a playbook: checked once, stored by its hash, read by transition.c and by the Lua functions.
  *
- * Packed: version u8 = 1, step_count u8; for each step class u8, on_fail u8, attempts_max u8, needs_count u8, needs u8[].
- * `next` is derived. Durable: content-addressed, so a new layout gets a new version byte and old ones stay readable. */
-#include "common/queue/record.h"
+ * Packed: version u8 = 1, step_count u8; for each step class u8, on_fail u8, attempts_max u8, needs_count u8, needs
+ * u8[]. `next` is derived. Durable: content-addressed, so a new layout gets a new version byte and old ones stay
+ * readable. */
 #include "common/crypto/crypto.h"
+#include "common/queue/record.h"
 
 #include <string.h>
 

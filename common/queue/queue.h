@@ -38,7 +38,8 @@ struct redis *queue_redis(struct queue *q);
 
 typedef void queue_done_fn(void *arg, const struct err *err);
 
-/* ---- Submit -------------------------------------------------------------------------------------------------------- */
+/* ---- Submit --------------------------------------------------------------------------------------------------------
+ */
 struct queue_submit { /* borrowed during the call */
     const char *import_id;
     const char *account_key; /* "aws/111122223333": at most one open import each */
@@ -47,11 +48,13 @@ struct queue_submit { /* borrowed during the call */
     const char *doc;             /* immutable import document, JSON text */
     const char *credential;      /* sealed credential JSON or NULL */
 };
-/* existing_id: "" when created; this import's id when it was there already (idempotent); another id -> ERR_IMPORT_EXISTS. */
+/* existing_id: "" when created; this import's id when it was there already (idempotent); another id ->
+ * ERR_IMPORT_EXISTS. */
 typedef void queue_submit_fn(void *arg, const struct err *err, const char *existing_id);
 void queue_submit(struct queue *q, const struct queue_submit *in, queue_submit_fn *done, void *arg);
 
-/* ---- The holder's side ---------------------------------------------------------------------------------------------- */
+/* ---- The holder's side ----------------------------------------------------------------------------------------------
+ */
 struct queue_item { /* borrowed until the turn's callback */
     enum queue_outcome outcome;
     const char *import_id;
@@ -68,7 +71,7 @@ struct queue_item { /* borrowed until the turn's callback */
 
 struct queue_held {
     char import_id[IMPORT_ID_BYTES];
-    enum queue_ack ack; /* claims: ACK_OK */
+    enum queue_ack ack;   /* claims: ACK_OK */
     struct record record; /* after the turn; session differs from ours: the hold ended. ACTIVE steps are ours to run */
 };
 struct queue_turn_reply {
@@ -115,39 +118,49 @@ struct queue_load {
 };
 typedef void queue_load_fn(void *arg, const struct err *err, const struct queue_load *load);
 /* signals_only: just the signals of all steps (after mail). */
-void queue_load(struct queue *q, const char *import_id, uint8_t step_count, bool signals_only, queue_load_fn *done, void *arg);
+void queue_load(struct queue *q, const char *import_id, uint8_t step_count, bool signals_only, queue_load_fn *done,
+                void *arg);
 /* Big things by content: key in the shard of the import. Idempotent. */
-void queue_blob_put(struct queue *q, const char *import_id, const char *digest, const void *bytes, size_t len, queue_done_fn *done, void *arg);
+void queue_blob_put(struct queue *q, const char *import_id, const char *digest, const void *bytes, size_t len,
+                    queue_done_fn *done, void *arg);
 typedef void queue_blob_fn(void *arg, const struct err *err, const void *bytes, size_t len);
 void queue_blob_get(struct queue *q, const char *import_id, const char *digest, queue_blob_fn *done, void *arg);
 /* Takes up to `want` tokens of an operator's bucket shared by all workers; ret via granted and wait_ms. */
 typedef void queue_tokens_fn(void *arg, const struct err *err, uint32_t granted, uint32_t wait_ms);
-void queue_tokens(struct queue *q, const char *account_id, const char *family, uint32_t rate_per_s_x100, uint32_t burst, uint32_t want,
-                  queue_tokens_fn *done, void *arg);
+void queue_tokens(struct queue *q, const char *account_id, const char *family, uint32_t rate_per_s_x100, uint32_t burst,
+                  uint32_t want, queue_tokens_fn *done, void *arg);
 
-/* ---- Everybody's side ------------------------------------------------------------------------------------------------ */
-/* step: index, or -1 for the whole import. Each is idempotent; ERR_NOT_FOUND, ERR_STATE_CONFLICT (text names the state). */
-void queue_signal(struct queue *q, const char *import_id, int step, const char *key, const char *body_json, queue_done_fn *done, void *arg);
+/* ---- Everybody's side
+ * ------------------------------------------------------------------------------------------------ */
+/* step: index, or -1 for the whole import. Each is idempotent; ERR_NOT_FOUND, ERR_STATE_CONFLICT (text names the
+ * state). */
+void queue_signal(struct queue *q, const char *import_id, int step, const char *key, const char *body_json,
+                  queue_done_fn *done, void *arg);
 void queue_cancel(struct queue *q, const char *import_id, const char *decision_json, queue_done_fn *done, void *arg);
 void queue_pause(struct queue *q, const char *import_id, const char *decision_json, queue_done_fn *done, void *arg);
 void queue_resume(struct queue *q, const char *import_id, const char *decision_json, queue_done_fn *done, void *arg);
 /* FAILED, DEAD and (recheck) WAITING or DELAYED steps become READY; journals stay. step -1: all of them. */
-void queue_redrive(struct queue *q, const char *import_id, int step, const char *decision_json, queue_done_fn *done, void *arg);
+void queue_redrive(struct queue *q, const char *import_id, int step, const char *decision_json, queue_done_fn *done,
+                   void *arg);
 /* Reaps dead sessions and promotes what is due; anyone may call it. next_due_ms: when to call again. */
 typedef void queue_tick_fn(void *arg, const struct err *err, uint64_t next_due_ms);
 void queue_tick(struct queue *q, uint32_t shard, queue_tick_fn *done, void *arg);
-void queue_credential_put(struct queue *q, const char *import_id, const char *credential, queue_done_fn *done, void *arg);
+void queue_credential_put(struct queue *q, const char *import_id, const char *credential, queue_done_fn *done,
+                          void *arg);
 
 /* Reads for people. New reference in `value` handed to the callback (it must decref), NULL on error. */
 typedef void queue_json_fn(void *arg, const struct err *err, json_t *value);
-/* {id, state, party, since_ms, created_ms, version, fence, worker, doc, steps:[{index,name,state,attempts,crashes,due_ms,
- *  party,is_held,result,error,task,journal_keys,signals}], ledger_count} */
+/* {id, state, party, since_ms, created_ms, version, fence, worker, doc,
+ * steps:[{index,name,state,attempts,crashes,due_ms, party,is_held,result,error,task,journal_keys,signals}],
+ * ledger_count} */
 void queue_get(struct queue *q, const char *import_id, queue_json_fn *done, void *arg);
 /* Newest first. state NULL: all. after: import id or "". {data:[{id,state,party,since_ms,created_ms}], next} */
-void queue_list(struct queue *q, uint32_t shard, const char *state, const char *after, uint32_t limit, queue_json_fn *done, void *arg);
+void queue_list(struct queue *q, uint32_t shard, const char *state, const char *after, uint32_t limit,
+                queue_json_fn *done, void *arg);
 /* Open tasks oldest first: {data:[{import_id, step, opened_ms, task}], next} */
 void queue_tasks(struct queue *q, uint32_t shard, const char *after, uint32_t limit, queue_json_fn *done, void *arg);
-void queue_ledger(struct queue *q, const char *import_id, uint32_t from, uint32_t limit, queue_json_fn *done, void *arg);
+void queue_ledger(struct queue *q, const char *import_id, uint32_t from, uint32_t limit, queue_json_fn *done,
+                  void *arg);
 /* Events after `cursor` ("0" for all, "$" for new ones): {data:[{cursor, at_ms, import_id, ...}], cursor} */
 void queue_events(struct queue *q, uint32_t shard, const char *cursor, uint32_t limit, queue_json_fn *done, void *arg);
 /* {shards:[{shard, imports:{state:n}, ring, held, due, sessions:[{worker...}]}], ...} for metrics and health. */

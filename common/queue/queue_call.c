@@ -1,4 +1,5 @@
-/* Commands of the queue on their way to Redis and back: arguments, errors, functions loaded again when Redis lost them. */
+/* Commands of the queue on their way to Redis and back: arguments, errors, functions loaded again when Redis lost them.
+ */
 #include "common/queue/queue_private.h"
 
 #include "common/base/assert.h"
@@ -27,7 +28,8 @@ void queue_unref(struct queue *q)
     mem_free(q);
 }
 
-/* ---- Arguments ---------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ----------------------------------------------------------------------------------------------------
+ */
 void queue_args_add_bytes(struct queue_args *a, const void *bytes, size_t len)
 {
     if (a->argc == a->cap) {
@@ -86,7 +88,8 @@ struct queue_args queue_fcall(const struct queue *q, const char *name, uint32_t 
     return a;
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------------------------- */
+/* ---- Calls --------------------------------------------------------------------------------------------------------
+ */
 struct call {
     struct queue *q;
     struct queue_args args;
@@ -132,9 +135,15 @@ static void error_of(const redisReply *reply, struct err *err)
     static const struct {
         const char *start;
         enum err_code code;
-    } known[] = {{"OOM", ERR_REDIS_FULL},         {"CORRUPT", ERR_CORRUPT},          {"USAGE", ERR_INTERNAL},
-                 {"NOPERM", ERR_REDIS_CONFIG},    {"NOAUTH", ERR_REDIS_CONFIG},      {"WRONGPASS", ERR_REDIS_CONFIG},
-                 {"ERR user_function", ERR_INTERNAL}, {"WRONGTYPE", ERR_CORRUPT}, {"ERR unknown command", ERR_REDIS_CONFIG}};
+    } known[] = {{"OOM", ERR_REDIS_FULL},
+                 {"CORRUPT", ERR_CORRUPT},
+                 {"USAGE", ERR_INTERNAL},
+                 {"NOPERM", ERR_REDIS_CONFIG},
+                 {"NOAUTH", ERR_REDIS_CONFIG},
+                 {"WRONGPASS", ERR_REDIS_CONFIG},
+                 {"ERR user_function", ERR_INTERNAL},
+                 {"WRONGTYPE", ERR_CORRUPT},
+                 {"ERR unknown command", ERR_REDIS_CONFIG}};
     enum err_code code = ERR_REDIS;
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_starts(reply->str, known[i].start))
@@ -216,7 +225,8 @@ void queue_fail_later(struct queue *q, const struct err *err, queue_reply_fn *do
     call_fail_later(c);
 }
 
-/* ---- Several at once ---------------------------------------------------------------------------------------------- */
+/* ---- Several at once ----------------------------------------------------------------------------------------------
+ */
 struct many {
     size_t count, left;
     queue_many_fn *done;
@@ -226,7 +236,7 @@ struct many {
     struct many_slot {
         struct many *many;
         size_t i;
-    } *slots;
+    } * slots;
 };
 
 /* Replies are borrowed until a callback returns, so what must wait for its siblings is copied. */
@@ -288,7 +298,8 @@ void queue_call_many(struct queue *q, struct queue_args *args, size_t count, que
     }
 }
 
-/* ---- Replies ------------------------------------------------------------------------------------------------------ */
+/* ---- Replies ------------------------------------------------------------------------------------------------------
+ */
 const redisReply *queue_reply_at(const redisReply *reply, size_t i)
 {
     return reply && reply->type == REDIS_REPLY_ARRAY && i < reply->elements ? reply->element[i] : NULL;

@@ -203,7 +203,8 @@ void queue_redrive(struct queue *q, const char *import_id, int step, const char 
     decide(q, "redrive", import_id, step, decision_json, done, arg);
 }
 
-/* ---- Timers ------------------------------------------------------------------------------------------------------- */
+/* ---- Timers -------------------------------------------------------------------------------------------------------
+ */
 struct ticking {
     struct queue *q;
     queue_tick_fn *done;

@@ -1,4 +1,5 @@
-/* The event stream for pages, SSE and webhooks: one entry per call that changed something, told as single events here. */
+/* The event stream for pages, SSE and webhooks: one entry per call that changed something, told as single events here.
+ */
 #include "common/queue/queue_private.h"
 
 #include "common/base/assert.h"

@@ -41,7 +41,7 @@ static json_t *keys_of(const redisReply *reply)
     json_auto_t *journal = json_of(reply);
     json_t *ret = json_array(), *value;
     const char *key;
-    json_object_foreach(journal, key, value)
+    json_object_foreach (journal, key, value)
         (void)json_array_append_new(ret, json_string(key));
     return ret;
 }

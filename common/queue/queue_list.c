@@ -1,5 +1,5 @@
-/* Lists for people: imports by state, open tasks, ledgers, events. Cursors are "ID" or "ID@SCORE", so that a page can go on
- * although its last entry has left the index meanwhile. */
+/* Lists for people: imports by state, open tasks, ledgers, events. Cursors are "ID" or "ID@SCORE", so that a page can
+ * go on although its last entry has left the index meanwhile. */
 #include "common/queue/queue_private.h"
 
 #include "common/base/assert.h"
@@ -58,7 +58,8 @@ static void set_after(struct list *l, const char *after)
     l->after_score[strspn(l->after_score, "0123456789.")] = 0;
 }
 
-/* ---- Pages of a sorted set --------------------------------------------------------------------------------------------- */
+/* ---- Pages of a sorted set
+ * --------------------------------------------------------------------------------------------- */
 /* What to show of the rows: asks for details and ends the list. */
 static void details(struct list *l);
 
@@ -92,8 +93,8 @@ static void ask_page(struct list *l, uint64_t start)
 
 static void ask_by_score(struct list *l)
 {
-    struct queue_args args = queue_plain(l->q, l->is_newest_first ? "ZREVRANGEBYSCORE" : "ZRANGEBYSCORE", l->shard,
-                                         l->index);
+    struct queue_args args =
+        queue_plain(l->q, l->is_newest_first ? "ZREVRANGEBYSCORE" : "ZRANGEBYSCORE", l->shard, l->index);
     queue_args_addf(&args, "(%s", l->after_score);
     queue_args_add(&args, l->is_newest_first ? "-inf" : "+inf");
     queue_args_add(&args, "WITHSCORES");
@@ -132,7 +133,8 @@ static void end_page(struct list *l, json_t *data)
     list_end(l, NULL, json_make("{s:o, s:s}", "data", data, "next", l->next));
 }
 
-/* ---- Imports ------------------------------------------------------------------------------------------------------ */
+/* ---- Imports ------------------------------------------------------------------------------------------------------
+ */
 static void on_import_rows(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct list *l = arg;
@@ -143,10 +145,10 @@ static void on_import_rows(void *arg, const struct err *fault, const redisReply 
         struct err err;
         if (queue_reply_record(queue_reply_at(reply, i), &r, &err))
             continue; /* the audit names it */
-        (void)json_array_append_new(data, json_make("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state",
-                                                    import_state_name(r.state), "party", party_name(r.party),
-                                                    "since_ms", (json_int_t)r.since_ms, "created_ms",
-                                                    (json_int_t)r.created_ms));
+        (void)json_array_append_new(data,
+                                    json_make("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state",
+                                              import_state_name(r.state), "party", party_name(r.party), "since_ms",
+                                              (json_int_t)r.since_ms, "created_ms", (json_int_t)r.created_ms));
     }
     if (!fault) {
         end_page(l, data);
@@ -173,7 +175,8 @@ void queue_list(struct queue *q, uint32_t shard, const char *state, const char *
     start_page(l);
 }
 
-/* ---- Tasks -------------------------------------------------------------------------------------------------------- */
+/* ---- Tasks --------------------------------------------------------------------------------------------------------
+ */
 static void on_task_rows(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct list *l = arg;
@@ -222,7 +225,8 @@ static void details(struct list *l)
     queue_call(l->q, &args, is_tasks ? on_task_rows : on_import_rows, l);
 }
 
-/* ---- Ledger ------------------------------------------------------------------------------------------------------- */
+/* ---- Ledger -------------------------------------------------------------------------------------------------------
+ */
 /* An entry may hold several lines; `from` counts entries. */
 static void on_ledger(void *arg, const struct err *fault, const redisReply *reply)
 {
@@ -241,8 +245,8 @@ static void on_ledger(void *arg, const struct err *fault, const redisReply *repl
     }
     if (!fault) {
         bool is_full = reply->elements == l->limit;
-        list_end(l, NULL, json_make("{s:o, s:I}", "data", data, "next",
-                                    (json_int_t)(is_full ? l->from + l->limit : 0)));
+        list_end(l, NULL,
+                 json_make("{s:o, s:I}", "data", data, "next", (json_int_t)(is_full ? l->from + l->limit : 0)));
         return;
     }
     json_decref(data);

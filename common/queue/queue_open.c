@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Names -------------------------------------------------------------------------------------------------------- */
+/* ---- Names --------------------------------------------------------------------------------------------------------
+ */
 void queue_key(const struct queue *q, uint32_t shard, const char *name, char ret[128])
 {
     int n = snprintf(ret, 128, "%s:{%u}:%s", q->prefix, shard, name);
@@ -79,7 +80,8 @@ void queue_import_id(const struct queue *q, const char *partition, const char *a
     *at = 0;
 }
 
-/* ---- Opening: functions -> meta of shard 0 -> meta of the others -> durability -> ready -------------------------------- */
+/* ---- Opening: functions -> meta of shard 0 -> meta of the others -> durability -> ready
+ * -------------------------------- */
 static void finish_open(struct queue *q, const struct err *err)
 {
     queue_ready_fn *ready = q->ready;
@@ -106,7 +108,8 @@ static int check_durability(struct queue *q, const redisReply *config, const cha
 {
     const char *replicas = info ? strstr(info, "connected_slaves:") : NULL;
     bool has_replica = replicas && replicas[17] >= '1' && replicas[17] <= '9';
-    bool is_always = str_eq(config_at(config, "appendonly"), "yes") && str_eq(config_at(config, "appendfsync"), "always");
+    bool is_always =
+        str_eq(config_at(config, "appendonly"), "yes") && str_eq(config_at(config, "appendfsync"), "always");
     bool keeps_all = str_eq(config_at(config, "maxmemory-policy"), "noeviction");
     q->uses_wait = !is_always && has_replica;
     if (!is_always && !has_replica)
@@ -255,7 +258,8 @@ struct queue *queue_new(struct redis *redis, const struct queue_options *options
     struct queue_args args = {0};
     ASSERT(options->shard_count >= 1 && options->shard_count <= 256);
     ASSERT(strlen(options->prefix) >= 1 && strlen(options->prefix) <= 32);
-    *q = (struct queue){.redis = redis_ref(redis), .shard_count = options->shard_count, .is_simulated = options->is_simulated};
+    *q = (struct queue){
+        .redis = redis_ref(redis), .shard_count = options->shard_count, .is_simulated = options->is_simulated};
     q->is_relaxed = options->is_relaxed;
     q->env = options->env ? options->env : env_system();
     q->prefix = mem_dup(options->prefix);
@@ -286,7 +290,8 @@ const char *queue_warnings(const struct queue *q)
     return q->warnings.data;
 }
 
-/* ---- The bell ----------------------------------------------------------------------------------------------------- */
+/* ---- The bell -----------------------------------------------------------------------------------------------------
+ */
 static void on_bell(void *arg, const char *channel, const char *message, size_t len)
 {
     struct queue *q = arg;

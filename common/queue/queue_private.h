@@ -39,8 +39,8 @@ struct queue_args queue_fcall(const struct queue *q, const char *name, uint32_t 
 /* "COMMAND f:{s}:NAME" */
 struct queue_args queue_plain(const struct queue *q, const char *command, uint32_t shard, const char *name);
 
-/* err NULL: a reply that is no error. Later, exactly once. `args` is taken over and emptied. Loads the functions and asks
- * again when Redis does not know them. */
+/* err NULL: a reply that is no error. Later, exactly once. `args` is taken over and emptied. Loads the functions and
+ * asks again when Redis does not know them. */
 typedef void queue_reply_fn(void *arg, const struct err *err, const redisReply *reply);
 void queue_call(struct queue *q, struct queue_args *args, queue_reply_fn *done, void *arg);
 /* Several at once; `replies` in the order of `args`. The first error ends all. */

@@ -57,7 +57,8 @@ void queue_session_open(struct queue *q, uint32_t shard, uint64_t session, uint3
     queue_call(q, &args, on_opened, s);
 }
 
-/* ---- Close: at most 64 imports per call, until none is left ---------------------------------------------------------- */
+/* ---- Close: at most 64 imports per call, until none is left
+ * ---------------------------------------------------------- */
 static void close_some(struct session *s);
 
 static void on_closed(void *arg, const struct err *fault, const redisReply *reply)
@@ -85,7 +86,8 @@ void queue_session_close(struct queue *q, uint32_t shard, uint64_t session, queu
     close_some(s);
 }
 
-/* ---- List --------------------------------------------------------------------------------------------------------- */
+/* ---- List ---------------------------------------------------------------------------------------------------------
+ */
 static void list_end(struct session *s, const struct err *fault)
 {
     s->listed(s->arg, fault, fault ? NULL : &s->reply);
@@ -151,7 +153,8 @@ void queue_session_list(struct queue *q, uint32_t shard, uint64_t session, queue
     queue_call_many(q, args, 2, on_members, s);
 }
 
-/* ---- Beat: for a thread with a connection of its own, so that neither a blocked loop nor a busy one decides ------------ */
+/* ---- Beat: for a thread with a connection of its own, so that neither a blocked loop nor a busy one decides
+ * ------------ */
 int queue_beat(redisContext *ctx, const char *prefix, uint32_t shard, uint64_t session, uint32_t lease_ms,
                struct queue_beat *ret, struct err *err)
 {

@@ -31,8 +31,8 @@ static void stats_part_done(struct stats *s, const struct err *fault)
     if (--s->left)
         return;
     struct queue *q = s->q;
-    json_t *ret = s->err.code ? NULL : json_make("{s:O, s:I}", "shards", s->shards, "shard_count",
-                                                 (json_int_t)q->shard_count);
+    json_t *ret =
+        s->err.code ? NULL : json_make("{s:O, s:I}", "shards", s->shards, "shard_count", (json_int_t)q->shard_count);
     s->done(s->arg, s->err.code ? &s->err : NULL, ret);
     json_decref(s->shards);
     mem_free(s);
@@ -73,12 +73,11 @@ static void on_sizes(void *arg, const struct err *fault, const redisReply *const
     json_t *imports = json_object(), *sessions = json_array();
     for (int s = 0; s < IMPORT_STATE_COUNT; s++)
         json_put_int(imports, import_state_name((enum import_state)s), (json_int_t)queue_reply_u64(replies[s]));
-    p->value = json_make("{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "shard", (json_int_t)p->shard, "imports", imports,
-                         "ring", (json_int_t)queue_reply_u64(replies[STAT_RING]), "due",
-                         (json_int_t)queue_reply_u64(replies[STAT_DUE]), "tasks",
-                         (json_int_t)queue_reply_u64(replies[STAT_TASKS]), "corrupt",
-                         (json_int_t)queue_reply_u64(replies[STAT_BAD]), "events",
-                         (json_int_t)queue_reply_u64(replies[STAT_EVENTS]), "sessions", sessions);
+    p->value = json_make(
+        "{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "shard", (json_int_t)p->shard, "imports", imports, "ring",
+        (json_int_t)queue_reply_u64(replies[STAT_RING]), "due", (json_int_t)queue_reply_u64(replies[STAT_DUE]), "tasks",
+        (json_int_t)queue_reply_u64(replies[STAT_TASKS]), "corrupt", (json_int_t)queue_reply_u64(replies[STAT_BAD]),
+        "events", (json_int_t)queue_reply_u64(replies[STAT_EVENTS]), "sessions", sessions);
     const redisReply *list = replies[STAT_SESSIONS];
     struct queue_args args = queue_plain(p->stats->q, "HMGET", p->shard, "h");
     for (size_t i = 0; i + 1 < list->elements; i += 2) {

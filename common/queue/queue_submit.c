@@ -8,7 +8,8 @@
 #define WAIT_MS "2000"
 #define DOC_BYTES_MAX (4u << 20)
 
-/* ---- Submit ------------------------------------------------------------------------------------------------------- */
+/* ---- Submit -------------------------------------------------------------------------------------------------------
+ */
 struct submit {
     struct queue *q;
     queue_submit_fn *done;
@@ -117,7 +118,8 @@ void queue_submit(struct queue *q, const struct queue_submit *in, queue_submit_f
     queue_call(q, &args, on_submitted, s);
 }
 
-/* ---- Simple answers ------------------------------------------------------------------------------------------------ */
+/* ---- Simple answers ------------------------------------------------------------------------------------------------
+ */
 struct simple {
     struct queue *q;
     queue_done_fn *done;
@@ -163,7 +165,8 @@ static bool refuse_id(struct queue *q, const char *import_id, queue_reply_fn *do
     return true;
 }
 
-void queue_credential_put(struct queue *q, const char *import_id, const char *credential, queue_done_fn *done, void *arg)
+void queue_credential_put(struct queue *q, const char *import_id, const char *credential, queue_done_fn *done,
+                          void *arg)
 {
     struct simple *s = simple_new(q, import_id, arg);
     s->done = done;
@@ -176,7 +179,8 @@ void queue_credential_put(struct queue *q, const char *import_id, const char *cr
     queue_call(q, &args, on_done, s);
 }
 
-/* ---- Blobs: by content, so writing one twice is harmless ------------------------------------------------------------ */
+/* ---- Blobs: by content, so writing one twice is harmless ------------------------------------------------------------
+ */
 static struct queue_args blob_args(struct queue *q, const char *command, const char *import_id, const char *digest)
 {
     char name[128];
@@ -218,7 +222,8 @@ void queue_blob_get(struct queue *q, const char *import_id, const char *digest, 
     queue_call(q, &args, on_blob, s);
 }
 
-/* ---- Token buckets of the operator's own accounts: a slot of their own ----------------------------------------------- */
+/* ---- Token buckets of the operator's own accounts: a slot of their own
+ * ----------------------------------------------- */
 static void on_tokens(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct simple *s = arg;

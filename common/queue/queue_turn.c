@@ -1,4 +1,5 @@
-/* The hot call: settles what a worker has finished, claims more, one round trip. The packed items match fleet.lua's ITEM. */
+/* The hot call: settles what a worker has finished, claims more, one round trip. The packed items match fleet.lua's
+ * ITEM. */
 #include "common/queue/queue_private.h"
 
 #include "common/base/assert.h"
@@ -18,7 +19,8 @@ struct turn {
     char ids[ITEMS_MAX][IMPORT_ID_BYTES];
 };
 
-/* ---- Request ------------------------------------------------------------------------------------------------------ */
+/* ---- Request ------------------------------------------------------------------------------------------------------
+ */
 static unsigned char *put(unsigned char *at, uint64_t n, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
@@ -68,7 +70,8 @@ static void add_items(struct queue_args *args, struct turn *t, const struct queu
     }
 }
 
-/* ---- Reply -------------------------------------------------------------------------------------------------------- */
+/* ---- Reply --------------------------------------------------------------------------------------------------------
+ */
 static void reply_done(struct queue_turn_reply *r)
 {
     mem_free(r->items);

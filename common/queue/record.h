@@ -1,7 +1,7 @@
 /* The packed record of an import: what the queue knows of it, in one string, written as one value.
  *
- * Layout (little-endian), durable; scripts/fleet.lua reads the same bytes. Upgrade: new fields go to the spare bytes, or
- * raise RECORD_LAYOUT and teach both sides to read the old one.
+ * Layout (little-endian), durable; scripts/fleet.lua reads the same bytes. Upgrade: new fields go to the spare bytes,
+ * or raise RECORD_LAYOUT and teach both sides to read the old one.
  *
  *   0 fence u64      12 version u32    24 state u8      30 run u8        34 dag u64 (hash)     60 since_ms u64
  *   8 nonce u32      16 session u64    25 step_count    31 weight u8     42 spare u16          68 group u32
@@ -34,7 +34,7 @@ enum step_state {
     STATE_WAITING, /* a person, AWS or a signal: due_ms is the next look */
     STATE_DONE,
     STATE_FAILED, /* needs somebody before it can go on: redrive */
-    STATE_DEAD,         /* quarantined: too many crashes */
+    STATE_DEAD,   /* quarantined: too many crashes */
     STATE_CANCELLED,
     STATE_SKIPPED,
     STATE_COUNT
@@ -54,7 +54,12 @@ enum import_state {
     IMPORT_STATE_COUNT
 };
 
-enum record_flag { RECORD_IS_PAUSED = 1, RECORD_IS_CANCELLED = 2, RECORD_IS_SIMULATED = 4, RECORD_HAS_CLAIM = 8 /* was ever claimed */ };
+enum record_flag {
+    RECORD_IS_PAUSED = 1,
+    RECORD_IS_CANCELLED = 2,
+    RECORD_IS_SIMULATED = 4,
+    RECORD_HAS_CLAIM = 8 /* was ever claimed */
+};
 enum record_step_flag {
     STEP_FLAG_HELD = 1,      /* an operator's decision is asked (OUTCOME_HOLD) */
     STEP_FLAG_SIGNALLED = 2, /* a signal came that the step has not looked at yet */
@@ -83,13 +88,14 @@ struct record {
 
 /* What a holder tells of a step. */
 enum queue_outcome {
-    OUTCOME_SAVE = 'S',      /* journal and ledger only; the step stays ACTIVE */
+    OUTCOME_SAVE = 'S', /* journal and ledger only; the step stays ACTIVE */
     OUTCOME_DONE = 'D',
-    OUTCOME_RETRY = 'R',     /* failed, again in delay_ms; over attempts_max it becomes FAILED */
-    OUTCOME_FAIL = 'F',      /* needs somebody */
-    OUTCOME_WAIT = 'W',      /* a person or AWS: next look in delay_ms, attempt restored */
-    OUTCOME_SLEEP = 'P',     /* sleep or poll: again in delay_ms, attempt restored */
-    OUTCOME_HOLD = 'H',      /* an operator's decision: a signal or redrive moves it; looked at again in delay_ms (0: never) */
+    OUTCOME_RETRY = 'R', /* failed, again in delay_ms; over attempts_max it becomes FAILED */
+    OUTCOME_FAIL = 'F',  /* needs somebody */
+    OUTCOME_WAIT = 'W',  /* a person or AWS: next look in delay_ms, attempt restored */
+    OUTCOME_SLEEP = 'P', /* sleep or poll: again in delay_ms, attempt restored */
+    OUTCOME_HOLD =
+        'H', /* an operator's decision: a signal or redrive moves it; looked at again in delay_ms (0: never) */
     OUTCOME_INTERRUPT = 'I', /* handed back: READY, attempt restored, nothing new is started by this item */
     OUTCOME_NUDGE = 'N'      /* no step: look at this import again (mail or an own timer) */
 };
@@ -100,7 +106,11 @@ struct queue_token {
     uint32_t claim_version;
 };
 
-enum queue_ack { ACK_OK = 0, ACK_ALREADY = 1 /* this very write had arrived */, ACK_STALE = 2 /* not yours any more: stop */ };
+enum queue_ack {
+    ACK_OK = 0,
+    ACK_ALREADY = 1 /* this very write had arrived */,
+    ACK_STALE = 2 /* not yours any more: stop */
+};
 
 /* `ret` has RECORD_BYTES_MAX; gives the bytes used. */
 size_t record_pack(const struct record *r, unsigned char *ret);

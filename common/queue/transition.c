@@ -1,4 +1,5 @@
-/* The rules of the queue, see transition.h. Read together with common/redis/scripts/fleet.lua: same order, same names. */
+/* The rules of the queue, see transition.h. Read together with common/redis/scripts/fleet.lua: same order, same names.
+ */
 #include "common/queue/transition.h"
 
 #include "common/base/assert.h"
@@ -12,47 +13,13 @@ struct change {
     uint64_t now_ms;
 };
 
-bool step_state_is_live(enum step_state s)
-{
-    return s == STATE_READY || s == STATE_BLOCKED || s == STATE_ACTIVE || s == STATE_DELAYED || s == STATE_WAITING;
-}
-
 static bool step_is_over(enum step_state s)
 {
     return s == STATE_DONE || s == STATE_CANCELLED || s == STATE_SKIPPED;
 }
 
-bool record_step_counts(const struct record_step *s, const struct dag_step *d)
-{
-    if (step_is_over(s->state))
-        return false;
-    return !((s->state == STATE_FAILED || s->state == STATE_DEAD) && d->on_fail == DAG_CONTINUE);
-}
-
-enum transition_place record_place(const struct record *r, uint64_t *ret_due_ms)
-{
-    uint64_t due_ms = 0;
-    bool is_ready = false;
-    *ret_due_ms = 0;
-    if (!r->remaining)
-        return PLACE_TERMINAL;
-    if (r->session)
-        return PLACE_OWN;
-    if (r->flags & RECORD_IS_PAUSED)
-        return PLACE_PARKED;
-    for (size_t i = 0; i < r->step_count; i++) {
-        const struct record_step *s = &r->steps[i];
-        is_ready |= s->state == STATE_READY || s->state == STATE_BLOCKED;
-        if ((s->state == STATE_DELAYED || s->state == STATE_WAITING) && s->due_ms && (!due_ms || s->due_ms < due_ms))
-            due_ms = s->due_ms;
-    }
-    if (is_ready)
-        return PLACE_RING;
-    *ret_due_ms = due_ms;
-    return due_ms ? PLACE_DUE : PLACE_PARKED;
-}
-
-/* ---- Single steps ------------------------------------------------------------------------------------------------- */
+/* ---- Single steps -------------------------------------------------------------------------------------------------
+ */
 static void leave_active(struct change *c, size_t i)
 {
     uint8_t class_ = c->dag->steps[i].class_;
@@ -141,7 +108,8 @@ static void promote_due(struct change *c)
     }
 }
 
-/* ---- The whole record --------------------------------------------------------------------------------------------- */
+/* ---- The whole record ---------------------------------------------------------------------------------------------
+ */
 static size_t active_count(const struct record *r)
 {
     size_t n = 0;
@@ -211,41 +179,6 @@ static void break_hold(struct change *c)
     end_hold(c->r);
 }
 
-enum import_state record_derive(const struct record *r, const struct dag *dag, enum blocking_party *ret_party)
-{
-    bool is_held = false, works = false, waits = false;
-    enum blocking_party waiting = PARTY_NONE, failed = PARTY_NONE;
-    for (size_t i = 0; i < r->step_count; i++) {
-        const struct record_step *s = &r->steps[i];
-        if (step_state_is_live(s->state)) {
-            is_held |= (s->flags & STEP_FLAG_HELD) != 0;
-            works |= s->party == PARTY_NONE && s->state != STATE_WAITING;
-            waits |= s->party != PARTY_NONE || s->state == STATE_WAITING;
-            waiting = waiting ? waiting : s->party;
-        } else if (s->state == STATE_FAILED || s->state == STATE_DEAD) {
-            if (dag->steps[i].on_fail != DAG_CONTINUE)
-                failed = failed ? failed : s->party;
-        }
-    }
-    *ret_party = PARTY_NONE;
-    if (!r->remaining)
-        return r->flags & RECORD_IS_CANCELLED ? IMPORT_CANCELLED : IMPORT_COMPLETED;
-    if (r->flags & RECORD_IS_CANCELLED)
-        return IMPORT_RUNNING;
-    *ret_party = PARTY_OPERATOR;
-    if (r->flags & RECORD_IS_PAUSED)
-        return IMPORT_PAUSED;
-    if (is_held)
-        return IMPORT_HELD;
-    *ret_party = PARTY_NONE;
-    if (!(r->flags & RECORD_HAS_CLAIM))
-        return IMPORT_ACCEPTED;
-    if (works)
-        return IMPORT_RUNNING;
-    *ret_party = waits ? waiting : failed ? failed : PARTY_OPERATOR;
-    return waits ? IMPORT_WAITING : IMPORT_FAILED;
-}
-
 /* Ends the hold when nothing runs, and brings all that is derived up to date. */
 static void settle(struct change *c, enum transition_place was)
 {
@@ -266,7 +199,8 @@ static void settle(struct change *c, enum transition_place was)
         r->vt = c->ev->floor;
 }
 
-/* ---- Events ------------------------------------------------------------------------------------------------------- */
+/* ---- Events -------------------------------------------------------------------------------------------------------
+ */
 static enum transition_answer claim(struct change *c, enum transition_place was)
 {
     struct record *r = c->r;

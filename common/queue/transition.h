@@ -10,10 +10,10 @@
 
 #include "common/queue/record.h"
 
-#define TRANSITION_ACTIVE_MAX 5  /* steps of one account at a time */
+#define TRANSITION_ACTIVE_MAX 5 /* steps of one account at a time */
 #define TRANSITION_WRITERS_MAX 1
 #define TRANSITION_READERS_MAX 4
-#define TRANSITION_QUANTUM 8     /* starts in one hold while other imports wait */
+#define TRANSITION_QUANTUM 8 /* starts in one hold while other imports wait */
 #define TRANSITION_CRASHES_MAX 3
 #define TRANSITION_DELAY_MS_MAX 315360000000ULL /* ten years: keeps due_ms in its 48 bits */
 
@@ -52,10 +52,10 @@ struct transition_event {
 
 enum transition_answer {
     ANSWER_OK,
-    ANSWER_NOTHING,  /* true already: nothing changed */
-    ANSWER_ALREADY,  /* this write had arrived */
-    ANSWER_STALE,    /* not the holder */
-    ANSWER_CONFLICT  /* not possible in this state */
+    ANSWER_NOTHING, /* true already: nothing changed */
+    ANSWER_ALREADY, /* this write had arrived */
+    ANSWER_STALE,   /* not the holder */
+    ANSWER_CONFLICT /* not possible in this state */
 };
 
 /* Where an import is kept; exactly one at a time (I1). */

@@ -1,5 +1,5 @@
-/* Two connections to one Redis on the loop: commands, and (made on first use) subscriptions. Each is greeted, watched and
- * made again with jitter after a loss; see redis.h for what callers may rely on.
+/* Two connections to one Redis on the loop: commands, and (made on first use) subscriptions. Each is greeted, watched
+ * and made again with jitter after a loss; see redis.h for what callers may rely on.
  *
  *   DOWN --timer--> GREETING (connect, TLS, AUTH, SELECT, PING) --PONG--> UP --loss--> DOWN */
 #include "common/redis/redis.h"
@@ -63,7 +63,8 @@ struct redis {
 
 static void link_connect(struct link *l);
 
-/* ---- Commands ----------------------------------------------------------------------------------------------------- */
+/* ---- Commands -----------------------------------------------------------------------------------------------------
+ */
 static void answer(struct pending *p, const redisReply *reply)
 {
     p->owner->pending_count--;
@@ -81,8 +82,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *arg)
 
 static bool hand_over(struct redis *r, struct pending *p)
 {
-    if (r->main.state != LINK_UP ||
-        redisAsyncFormattedCommand(r->main.ac, on_reply, p, p->command, p->len) != REDIS_OK)
+    if (r->main.state != LINK_UP || redisAsyncFormattedCommand(r->main.ac, on_reply, p, p->command, p->len) != REDIS_OK)
         return false;
     redisFreeCommand(p->command);
     p->command = NULL;
@@ -151,13 +151,15 @@ int redis_sendf(struct redis *r, redis_reply_fn *done, void *arg, struct err *er
     return enqueue(r, command, len, done, arg, err);
 }
 
-/* ---- Subscriptions ------------------------------------------------------------------------------------------------ */
+/* ---- Subscriptions ------------------------------------------------------------------------------------------------
+ */
 static void on_message(redisAsyncContext *ac, void *data, void *arg)
 {
     const redisReply *reply = data;
     struct channel *ch = arg;
     const struct link *l = ac->data;
-    if (!l || !ch->message || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || l->owner->is_closing)
+    if (!l || !ch->message || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        l->owner->is_closing)
         return;
     const char *kind = reply->element[0]->str;
     if (kind && strcmp(kind, "message") == 0)
@@ -193,7 +195,8 @@ void redis_unsubscribe(struct redis *r, const void *arg)
             ch->message = NULL;
 }
 
-/* ---- Connections -------------------------------------------------------------------------------------------------- */
+/* ---- Connections --------------------------------------------------------------------------------------------------
+ */
 static void on_timer(uv_timer_t *timer)
 {
     link_connect(timer->data);
@@ -340,7 +343,8 @@ bool redis_is_up(const struct redis *r)
     return r->main.state == LINK_UP;
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------------------------ */
+/* ---- Closing ------------------------------------------------------------------------------------------------------
+ */
 struct redis *redis_ref(struct redis *r)
 {
     r->refs++;

@@ -14,7 +14,7 @@
 struct redis;
 
 struct redis_options { /* texts are copied */
-    const char *url;           /* redis://user:pw@host:port/db, rediss://, unix:///path?db=0 */
+    const char *url;   /* redis://user:pw@host:port/db, rediss://, unix:///path?db=0 */
     const char *password_file;
     const char *ca_file, *cert_file, *key_file;
     const char *client_name;
@@ -31,14 +31,16 @@ uv_loop_t *redis_loop(const struct redis *r);
 
 /* reply: borrowed until return; NULL = connection lost. */
 typedef void redis_reply_fn(void *arg, const redisReply *reply);
-/* Queued while connecting (bounded: 100,000 commands, then ERR_REDIS; one that waited 10 s gets NULL). argv is copied. */
+/* Queued while connecting (bounded: 100,000 commands, then ERR_REDIS; one that waited 10 s gets NULL). argv is copied.
+ */
 NODISCARD int redis_send(struct redis *r, int argc, const char *const *argv, const size_t *lens, redis_reply_fn *done,
                          void *arg, struct err *err);
 NODISCARD int redis_sendf(struct redis *r, redis_reply_fn *done, void *arg, struct err *err, const char *format, ...);
 /* Subscriptions use a connection of their own, made on first use and restored after a loss. Messages may be lost
  * meanwhile: an empty message at the beginning and after each restoration says "look for yourself". */
 typedef void redis_message_fn(void *arg, const char *channel, const char *message, size_t len);
-NODISCARD int redis_subscribe(struct redis *r, const char *channel, redis_message_fn *message, void *arg, struct err *err);
+NODISCARD int redis_subscribe(struct redis *r, const char *channel, redis_message_fn *message, void *arg,
+                              struct err *err);
 
 /* Those with this `arg` stay silent from now on. */
 void redis_unsubscribe(struct redis *r, const void *arg);

@@ -11,6 +11,7 @@
 #include <hiredis/hiredis_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <string.h>
 
 static int read_db(const char *text, struct redis_target *t, struct err *err)
@@ -38,7 +39,8 @@ static int read_url(struct redis_target *t, const char *url, bool *ret_tls, stru
         return read_db(str_starts(u.query, "db=") ? u.query + 3 : "", t, err);
     }
     if (!str_eq(u.scheme, "redis") && !*ret_tls)
-        return err_set(err, ERR_CONFIG, "Redis addresses begin with redis://, rediss:// or unix://, not %s://", u.scheme);
+        return err_set(err, ERR_CONFIG, "Redis addresses begin with redis://, rediss:// or unix://, not %s://",
+                       u.scheme);
     t->host = mem_dup(*u.host ? u.host : "127.0.0.1");
     t->port = u.port ? u.port : 6379;
     return read_db(*u.path ? u.path + 1 : "", t, err);
@@ -86,9 +88,19 @@ static int tls_init(struct redis_target *t, const struct redis_options *o, struc
     return 0;
 }
 
+/* hiredis writes without MSG_NOSIGNAL, so a server that goes away would kill us. A handler of the program's own stays.
+ */
+static void ignore_sigpipe(void)
+{
+    struct sigaction old;
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN);
+}
+
 int redis_target_init(struct redis_target *t, const struct redis_options *options, struct err *err)
 {
     bool is_tls = false;
+    ignore_sigpipe();
     *t = (struct redis_target){.client_name = mem_dup(options->client_name)};
     int rc = read_url(t, options->url ? options->url : "", &is_tls, err);
     if (!rc && options->password_file && *options->password_file)
@@ -151,7 +163,8 @@ int redis_target_tls(const struct redis_target *t, redisContext *ctx, struct err
     return 0;
 }
 
-size_t redis_target_greeting(const struct redis_target *t, char db_text[16], struct redis_command ret[REDIS_GREETING_MAX])
+size_t redis_target_greeting(const struct redis_target *t, char db_text[16],
+                             struct redis_command ret[REDIS_GREETING_MAX])
 {
     size_t n = 0;
     (void)snprintf(db_text, 16, "%u", t->db);

@@ -28,4 +28,5 @@ void redis_target_options(const struct redis_target *t, uint32_t timeout_ms, red
 /* Starts TLS on a context that is connecting or connected; 0 without TLS. */
 NODISCARD int redis_target_tls(const struct redis_target *t, redisContext *ctx, struct err *err);
 /* AUTH, SELECT, CLIENT SETNAME, PING as they apply; borrowed texts. Gives how many. */
-size_t redis_target_greeting(const struct redis_target *t, char db_text[16], struct redis_command ret[REDIS_GREETING_MAX]);
+size_t redis_target_greeting(const struct redis_target *t, char db_text[16],
+                             struct redis_command ret[REDIS_GREETING_MAX]);

@@ -97,7 +97,8 @@ static void people_read_what_is_stored(void)
     CHECK(json_array_size(json_at(list, "data")) == 1 && str_eq(json_str_at(list, "data.0.id"), A));
     CHECK(json_int_at(stats, "shards.0.imports.waiting") == 1 && json_int_at(stats, "shards.0.due") == 1);
     CHECK(str_eq(json_str_at(stats, "shards.0.sessions.0.worker.worker"), "rig"));
-    CHECK(str_eq(json_str_at(events, "data.0.type"), "import.state") && str_eq(json_str_at(events, "data.0.state"), "accepted"));
+    CHECK(str_eq(json_str_at(events, "data.0.type"), "import.state") &&
+          str_eq(json_str_at(events, "data.0.state"), "accepted"));
     CHECK(str_eq(json_str_at(events, "cursor"), json_str_at(end, "cursor")));
     bool has_task_event = false;
     for (size_t i = 0; i < json_array_size(json_at(events, "data")); i++)
@@ -189,7 +190,8 @@ static void buckets_are_shared_and_refill_by_the_rate(void)
     const struct {
         uint32_t want, granted, wait_ms;
         uint64_t later_ms;
-    } cases[] = {{3, 3, 0, 0}, {3, 2, 1000, 0}, {1, 0, 1000, 0}, {1, 0, 500, 500}, {1, 1, 0, 500}, {9, 5, 1000, 100000}};
+    } cases[] = {{3, 3, 0, 0},     {3, 2, 1000, 0}, {1, 0, 1000, 0},
+                 {1, 0, 500, 500}, {1, 1, 0, 500},  {9, 5, 1000, 100000}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         rig_clock_add(cases[i].later_ms);
         tokens_seen = false;

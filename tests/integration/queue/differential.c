@@ -3,7 +3,8 @@
  *
  *   integration.queue.differential [SEED [EVENTS]]
  *
- * The model below is a shard in C: records, ring, due, sessions. It does in plain loops what turn() does with indexes. */
+ * The model below is a shard in C: records, ring, due, sessions. It does in plain loops what turn() does with indexes.
+ */
 #include "tests/integration/queue/rig.h"
 
 #include "common/base/mem.h"
@@ -35,7 +36,8 @@ static struct model {
 static const char *const signal_keys[] = {"done", "reject", "recheck", "accept"};
 static uint64_t seed_now;
 static unsigned long event_number;
-static unsigned long answers[TRANSITION_PROMOTE + 1][ANSWER_CONFLICT + 1]; /* so that nobody takes silence for success */
+static unsigned long answers[TRANSITION_PROMOTE + 1]
+                            [ANSWER_CONFLICT + 1]; /* so that nobody takes silence for success */
 
 static uint64_t draw(uint64_t below)
 {
@@ -45,7 +47,8 @@ static uint64_t draw(uint64_t below)
     return seed_now % below;
 }
 
-/* ---- Model -------------------------------------------------------------------------------------------------------- */
+/* ---- Model --------------------------------------------------------------------------------------------------------
+ */
 static size_t ring_count(const struct model_import *but)
 {
     size_t n = 0;
@@ -139,8 +142,8 @@ static void model_claims(const struct model_session *me, uint32_t chance, size_t
     }
 }
 
-static void model_turn(struct model_session *me, uint32_t chance, size_t want, const struct queue_item *items, size_t count,
-                       struct rig_turn *t)
+static void model_turn(struct model_session *me, uint32_t chance, size_t want, const struct queue_item *items,
+                       size_t count, struct rig_turn *t)
 {
     static const enum queue_ack acks[] = {ACK_OK, ACK_OK, ACK_ALREADY, ACK_STALE, ACK_STALE};
     bool was_alive = me->lives;
@@ -168,23 +171,25 @@ static void model_turn(struct model_session *me, uint32_t chance, size_t want, c
     }
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing ------------------------------------------------------------------------------------------------------
+ */
 static void differs(const char *what, const char *id, const struct record *want, const struct record *got)
 {
     fprintf(stderr, "event %lu: %s of %s differs\n", event_number, what, id);
     const struct record *both[] = {want, got};
     for (int k = 0; k < 2; k++) {
         const struct record *r = both[k];
-        fprintf(stderr, "%s: fence %llu nonce %u version %u session %llx state %u remaining %u w%u r%u flags %u run %u party "
-                        "%u vt %llu since %llu\n",
+        fprintf(stderr,
+                "%s: fence %llu nonce %u version %u session %llx state %u remaining %u w%u r%u flags %u run %u party "
+                "%u vt %llu since %llu\n",
                 k ? "lua" : "c  ", (unsigned long long)r->fence, r->nonce, r->version, (unsigned long long)r->session,
                 r->state, r->remaining, r->writers, r->readers, r->flags, r->run, r->party, (unsigned long long)r->vt,
                 (unsigned long long)r->since_ms);
         for (size_t i = 0; i < r->step_count; i++) {
             const struct record_step *s = &r->steps[i];
             if (memcmp(s, &both[!k]->steps[i], sizeof *s) != 0)
-                fprintf(stderr, "  step %zu: %s deps %u attempts %u crashes %u claim %u due %llu flags %u party %u\n", i,
-                        step_state_name(s->state), s->deps, s->attempts, s->crashes, s->claim_version,
+                fprintf(stderr, "  step %zu: %s deps %u attempts %u crashes %u claim %u due %llu flags %u party %u\n",
+                        i, step_state_name(s->state), s->deps, s->attempts, s->crashes, s->claim_version,
                         (unsigned long long)s->due_ms, s->flags, s->party);
         }
     }
@@ -208,7 +213,8 @@ static void compare_all(void)
         }
 }
 
-/* ---- Random work ---------------------------------------------------------------------------------------------------- */
+/* ---- Random work ----------------------------------------------------------------------------------------------------
+ */
 static struct dag random_dag(void)
 {
     struct dag dag = {.step_count = (uint8_t)(1 + draw(draw(4) ? 12 : 40))};
@@ -289,8 +295,8 @@ static bool random_item(const struct model_session *me, struct queue_item *ret)
     return true;
 }
 
-/* The nonce of a claim comes from the caller's random number, which queue_turn() draws itself: read it back from what was
- * claimed, and let the model go the same way. */
+/* The nonce of a claim comes from the caller's random number, which queue_turn() draws itself: read it back from what
+ * was claimed, and let the model go the same way. */
 static void do_turn(void)
 {
     struct model_session *me = &m.sessions[draw(SESSIONS)];
@@ -396,9 +402,9 @@ static void do_tick(void)
 
 static void one_event(void)
 {
-    static void (*const events[])(void) = {do_turn, do_turn, do_turn, do_turn, do_turn, do_turn, do_submit, do_submit,
-                                           do_signal, do_signal, do_decision, do_redrive, do_redrive,
-                                           do_session, do_tick};
+    static void (*const events[])(void) = {do_turn,     do_turn,    do_turn,    do_turn,    do_turn,
+                                           do_turn,     do_submit,  do_submit,  do_signal,  do_signal,
+                                           do_decision, do_redrive, do_redrive, do_session, do_tick};
     static const uint64_t steps_ms[] = {0, 0, 1, 3, 50, 400, 1000};
     uint64_t later_ms = draw(60) ? steps_ms[draw(ARRAY_LEN(steps_ms))] : 20000;
     rig_clock_set(rig_clock_us + 1 + 1000 * later_ms);

@@ -22,7 +22,8 @@ static void keep(const struct err *err)
     (void)snprintf(rig_text, sizeof rig_text, "%s", err ? err->text : "");
 }
 
-/* ---- Server ------------------------------------------------------------------------------------------------------- */
+/* ---- Server -------------------------------------------------------------------------------------------------------
+ */
 void rig_server_start(void)
 {
     char conf[128];
@@ -84,8 +85,8 @@ void rig_start(const char *conf, uint32_t shards, bool fake_clock)
     (void)snprintf(conf_extra, sizeof conf_extra, "%s", conf ? conf : "appendonly yes\nappendfsync always\n");
     FILE *f = fopen(path, "w");
     CHECK(f);
-    (void)fprintf(f, "port 0\nunixsocket %s\ndir %s\nsave \"\"\nmaxmemory-policy noeviction\n%s\n", rig.socket, rig.folder,
-                  conf_extra);
+    (void)fprintf(f, "port 0\nunixsocket %s\ndir %s\nsave \"\"\nmaxmemory-policy noeviction\n%s\n", rig.socket,
+                  rig.folder, conf_extra);
     CHECK(fclose(f) == 0);
     rig.shards = shards;
     has_fake_clock = fake_clock;
@@ -107,7 +108,8 @@ void rig_stop(void)
         (void)pclose(p);
 }
 
-/* ---- Loop --------------------------------------------------------------------------------------------------------- */
+/* ---- Loop ---------------------------------------------------------------------------------------------------------
+ */
 void rig_wait(const bool *done)
 {
     uint64_t until = uv_hrtime() + 60ULL * 1000000000ULL;
@@ -139,7 +141,8 @@ void rig_sleep(uint64_t ms)
     rig_wait(&closed);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------ */
+/* ---- Opening ------------------------------------------------------------------------------------------------------
+ */
 struct wait {
     bool is_done;
     enum err_code code;
@@ -168,7 +171,8 @@ static void load_fake_clock(void)
     static const char to[] = "local t = redis.call('HMGET', 'rig:clock', 's', 'us')";
     const char *at = strstr(redis_fleet_script, from);
     CHECK(at);
-    AUTO_FREE char *code = mem_printf("%.*s%s%s", (int)(at - redis_fleet_script), redis_fleet_script, to, at + strlen(from));
+    AUTO_FREE char *code =
+        mem_printf("%.*s%s%s", (int)(at - redis_fleet_script), redis_fleet_script, to, at + strlen(from));
     rig_clock_set(rig_clock_us);
     redisReply *reply = redisCommand(rig.plain, "FUNCTION LOAD REPLACE %s", code);
     CHECK(reply && reply->type != REDIS_REPLY_ERROR);
@@ -219,7 +223,8 @@ void rig_clock_add(uint64_t ms)
     rig_clock_set(rig_clock_us + 1000 * ms);
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------------------------- */
+/* ---- Calls --------------------------------------------------------------------------------------------------------
+ */
 static void on_submit(void *arg, const struct err *err, const char *existing)
 {
     struct wait *w = arg;
@@ -228,7 +233,8 @@ static void on_submit(void *arg, const struct err *err, const char *existing)
     on_done(arg, err);
 }
 
-enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped, char *ret_existing)
+enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped,
+                         char *ret_existing)
 {
     struct wait w = {.existing = ret_existing};
     struct record r;
@@ -278,7 +284,8 @@ static void on_turn(void *arg, const struct err *err, const struct queue_turn_re
     on_done(arg, err);
 }
 
-enum err_code rig_turn(uint64_t session, uint32_t want, const struct queue_item *items, size_t count, struct rig_turn *ret)
+enum err_code rig_turn(uint64_t session, uint32_t want, const struct queue_item *items, size_t count,
+                       struct rig_turn *ret)
 {
     struct wait w = {.turn = ret};
     queue_turn(rig.queue, 0, session, want, items, count, on_turn, &w);
@@ -342,7 +349,8 @@ uint64_t rig_tick(void)
     return w.number;
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------------------------ */
+/* ---- Looking ------------------------------------------------------------------------------------------------------
+ */
 redisReply *rig_command(const char *fmt, ...)
 {
     va_list ap;

@@ -8,28 +8,28 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define CHECK(cond)                                                              \
-    do {                                                                         \
-        if (!(cond)) {                                                           \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #cond); \
-            exit(1);                                                             \
-        }                                                                        \
+#define CHECK(cond)                                                                                                    \
+    do {                                                                                                               \
+        if (!(cond)) {                                                                                                 \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #cond);                                       \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
 #define CHECK_OK(call) CHECK_ERR(call, ERR_NONE)
-#define CHECK_ERR(call, want)                                                                                    \
-    do {                                                                                                         \
-        enum err_code code_ = (call);                                                                            \
-        if (code_ != (want)) {                                                                                   \
-            fprintf(stderr, "%s:%d: %s gave %s (%s), not %s\n", __FILE__, __LINE__, #call, err_info(code_)->name, \
-                    rig_text, err_info(want)->name);                                                             \
-            exit(1);                                                                                             \
-        }                                                                                                        \
+#define CHECK_ERR(call, want)                                                                                          \
+    do {                                                                                                               \
+        enum err_code code_ = (call);                                                                                  \
+        if (code_ != (want)) {                                                                                         \
+            fprintf(stderr, "%s:%d: %s gave %s (%s), not %s\n", __FILE__, __LINE__, #call, err_info(code_)->name,      \
+                    rig_text, err_info(want)->name);                                                                   \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
-#define RUN(test)                          \
-    do {                                   \
-        printf("%s\n", #test);             \
-        (void)fflush(stdout);              \
-        test();                            \
+#define RUN(test)                                                                                                      \
+    do {                                                                                                               \
+        printf("%s\n", #test);                                                                                         \
+        (void)fflush(stdout);                                                                                          \
+        test();                                                                                                        \
     } while (0)
 
 struct rig {
@@ -60,7 +60,8 @@ void rig_wait(const bool *done);
 void rig_sleep(uint64_t ms);
 
 /* Waiting forms. Replies are copied; free with rig_reply_done. */
-enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped, char *ret_existing);
+enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped,
+                         char *ret_existing);
 enum err_code rig_session(uint64_t session, uint32_t lease_ms);
 enum err_code rig_session_close(uint64_t session);
 struct rig_turn {
@@ -70,7 +71,8 @@ struct rig_turn {
     struct queue_held items[32], claims[200];
     char mail[64][IMPORT_ID_BYTES];
 };
-enum err_code rig_turn(uint64_t session, uint32_t want, const struct queue_item *items, size_t count, struct rig_turn *ret);
+enum err_code rig_turn(uint64_t session, uint32_t want, const struct queue_item *items, size_t count,
+                       struct rig_turn *ret);
 enum err_code rig_session_list(uint64_t session, struct rig_turn *ret);
 /* One item for a step that `held` has ACTIVE. */
 struct queue_item rig_item(const struct queue_held *held, unsigned step, enum queue_outcome outcome);
@@ -92,7 +94,8 @@ void rig_on_json(void *arg, const struct err *err, json_t *value);
 void rig_audit(void);
 json_t *rig_audit_faults(void); /* new reference */
 
-/* Shapes for tests: "0 1:0 2:0,1w" = step 2 needs 0 and 1 and is a writer; r: reader, c: on_fail continue; attempts 3. */
+/* Shapes for tests: "0 1:0 2:0,1w" = step 2 needs 0 and 1 and is a writer; r: reader, c: on_fail continue; attempts 3.
+ */
 struct dag rig_dag(const char *text);
 /* redis-cli for the impatient; the reply is the caller's. */
 redisReply *rig_command(const char *fmt, ...);

@@ -1,0 +1,48 @@
+#include "tests/integration/queue/life.h"
+
+static unsigned serial;
+
+/* A fresh import; its id lives until the next two calls. */
+const char *import_new(const char *shape)
+{
+    static char ids[4][IMPORT_ID_BYTES];
+    char *id = ids[serial % 4], account[32], existing[IMPORT_ID_BYTES];
+    struct dag dag = rig_dag(shape);
+    (void)snprintf(id, IMPORT_ID_BYTES, "imp_00l%u", serial);
+    (void)snprintf(account, sizeof account, "aws/%012u", serial++);
+    CHECK_OK(rig_submit(id, account, &dag, NULL, existing));
+    return id;
+}
+
+struct queue_held claim_one(uint64_t session, const char *id)
+{
+    struct rig_turn t;
+    CHECK_OK(rig_turn(session, 1, NULL, 0, &t));
+    CHECK(t.claim_count == 1 && str_eq(t.claims[0].import_id, id));
+    return t.claims[0];
+}
+
+struct queue_held send_one(uint64_t session, struct queue_item it, enum queue_ack want)
+{
+    struct rig_turn t;
+    CHECK_OK(rig_turn(session, 0, &it, 1, &t));
+    CHECK(t.items[0].ack == want);
+    return t.items[0];
+}
+
+/* Ends an import so that it does not stand in the next test's way. */
+void put_away(const char *id)
+{
+    struct record r = rig_record(id);
+    if (r.remaining)
+        CHECK_OK(rig_decide(queue_cancel, id));
+    r = rig_record(id);
+    for (unsigned i = 0; i < r.step_count; i++)
+        if (r.steps[i].state == STATE_ACTIVE) {
+            struct queue_held h = {.record = r};
+            (void)snprintf(h.import_id, sizeof h.import_id, "%s", id);
+            (void)send_one(r.session, rig_item(&h, i, OUTCOME_DONE), ACK_OK);
+        }
+    CHECK(rig_record(id).remaining == 0);
+    rig_audit();
+}
