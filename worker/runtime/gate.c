@@ -90,12 +90,15 @@ void passage_free(struct passage *p)
 
 void passage_answer(struct passage *p, const struct step_answer *answer)
 {
+    const struct gate_tools tools = p->gate->tools;
     struct events *e = p->events;
     struct step_call *call = p->call;
     p->state = PASSAGE_SENT;
     passage_free(p);
     if (e)
         events_answer(e, answer);
+    else if (tools.answer)
+        tools.answer(tools.answer_self, call, answer);
     else
         step_answered(call, answer);
 }

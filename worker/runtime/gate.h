@@ -25,6 +25,9 @@ struct gate_tools { /* shared, borrowed */
     void *draw_self;
     void (*draw)(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
     void (*undraw)(void *self, later_fn *go, void *arg);
+    /* Where answers go; NULL: step_answered(). Tests stand between to lose or change them. */
+    void *answer_self;
+    void (*answer)(void *self, struct step_call *call, const struct step_answer *answer);
 };
 
 struct gate;

@@ -19,6 +19,7 @@
 #include "worker/step.h"
 
 #define STEP_MAYBES_MAX 5    /* lost answers settled in place before the try ends */
+#define STEP_READS_AGAIN_MAX 60 /* reads that failed for a moment and were asked again in place, all calls of a try together */
 #define STEP_LOOKS_MAX 20    /* polls in place before the step gives its place back */
 #define STEP_LOOK_MS_MAX 2000 /* polls at longer intervals give it back at once */
 
@@ -52,7 +53,7 @@ enum step_call_state {
     STEP_CALL_ANSWERED, /* `facts` */
     STEP_CALL_FAILED,   /* `err`: proven not applied, or a read */
     STEP_CALL_MAYBE,    /* a write whose answer is lost: looked at again after settle_own_ms */
-    STEP_CALL_PAUSED    /* a poll between two looks */
+    STEP_CALL_PAUSED    /* a poll between two looks, or a read that failed for a moment */
 };
 
 /* What the runtime itself offers beside AWS; `op` of such calls. */
