@@ -111,8 +111,9 @@ static void queue_metrics(const json_t *stats, struct str *out)
                      (long long)json_integer_value(count));
     }
     shard_gauge(shards, "ring", "Imports that wait for a worker.", out);
-    shard_gauge(shards, "held", "Imports held by workers.", out);
     shard_gauge(shards, "due", "Imports that wait for a time.", out);
+    shard_gauge(shards, "tasks", "Open tasks of people.", out);
+    shard_gauge(shards, "events", "Entries of the event stream.", out);
     head(out, "workers", "gauge", "Workers with a live session.");
     for (size_t i = 0; i < json_array_size(shards); i++) {
         const json_t *one = json_array_get(shards, i);
