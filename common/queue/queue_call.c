@@ -240,6 +240,7 @@ struct many {
 };
 
 /* Replies are borrowed until a callback returns, so what must wait for its siblings is copied. */
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the reply, at most 4.
 static redisReply *copy_reply(const redisReply *r, int depth)
 {
     redisReply *copy = MEM_NEW(redisReply);
@@ -254,6 +255,7 @@ static redisReply *copy_reply(const redisReply *r, int depth)
     return copy;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): what copy_reply() made.
 static void free_reply(redisReply *r)
 {
     if (!r)
@@ -288,7 +290,7 @@ void queue_call_many(struct queue *q, struct queue_args *args, size_t count, que
     ASSERT(count && count <= QUEUE_MANY_MAX);
     struct many *m = MEM_NEW(struct many);
     m->count = m->left = count;
-    m->copies = mem_alloc(count * sizeof *m->copies);
+    m->copies = mem_alloc(count * sizeof(void *));
     m->slots = mem_alloc(count * sizeof *m->slots);
     m->done = done;
     m->arg = arg;

@@ -37,6 +37,7 @@ static void on_loaded(void *arg, const struct err *fault, const redisReply *repl
 {
     struct load *l = arg;
     struct queue_load ret = {0};
+    char *joined[RECORD_STEPS_MAX] = {NULL};
     size_t at = 0;
     if (!fault && !l->signals_only) {
         ret.doc = queue_reply_text(queue_reply_at(reply, at++));
@@ -48,12 +49,12 @@ static void on_loaded(void *arg, const struct err *fault, const redisReply *repl
             ret.result[i] = queue_reply_text(queue_reply_at(reply, at++));
             ret.task[i] = queue_reply_text(queue_reply_at(reply, at++));
         }
-        ret.signals[i] = join_signals(reply, at);
+        ret.signals[i] = joined[i] = join_signals(reply, at);
         at += KEYS;
     }
     l->done(l->arg, fault, fault ? NULL : &ret);
     for (size_t i = 0; i < l->step_count; i++)
-        mem_free((char *)(uintptr_t)ret.signals[i]);
+        mem_free(joined[i]);
     queue_unref(l->q);
     mem_free(l);
 }

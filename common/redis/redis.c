@@ -137,7 +137,9 @@ int redis_send(struct redis *r, int argc, const char *const *argv, const size_t 
                struct err *err)
 {
     char *command = NULL;
-    long long len = redisFormatCommandArgv(&command, argc, (const char **)(uintptr_t)argv, lens);
+    const char **plain; /* hiredis forgot one const */
+    memcpy(&plain, &argv, sizeof plain);
+    long long len = redisFormatCommandArgv(&command, argc, plain, lens);
     return enqueue(r, command, len, done, arg, err);
 }
 

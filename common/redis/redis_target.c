@@ -167,15 +167,17 @@ size_t redis_target_greeting(const struct redis_target *t, char db_text[16],
                              struct redis_command ret[REDIS_GREETING_MAX])
 {
     size_t n = 0;
+    const char *user = t->user ? t->user : "", *password = t->password ? t->password : "";
+    const char *client_name = t->client_name ? t->client_name : "";
     (void)snprintf(db_text, 16, "%u", t->db);
-    if (*t->password && *t->user)
-        ret[n++] = (struct redis_command){3, {"AUTH", t->user, t->password}};
-    else if (*t->password)
-        ret[n++] = (struct redis_command){2, {"AUTH", t->password}};
+    if (*password && *user)
+        ret[n++] = (struct redis_command){3, {"AUTH", user, password}};
+    else if (*password)
+        ret[n++] = (struct redis_command){2, {"AUTH", password}};
     if (t->db)
         ret[n++] = (struct redis_command){2, {"SELECT", db_text}};
-    if (*t->client_name)
-        ret[n++] = (struct redis_command){3, {"CLIENT", "SETNAME", t->client_name}};
+    if (*client_name)
+        ret[n++] = (struct redis_command){3, {"CLIENT", "SETNAME", client_name}};
     ret[n++] = (struct redis_command){1, {"PING"}};
     return n;
 }

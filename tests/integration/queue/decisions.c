@@ -240,7 +240,7 @@ static void starts_are_shared_equally(void)
         low = starts[i] < low ? starts[i] : low;
         high = starts[i] > high ? starts[i] : high;
     }
-    printf("  starts per import: %u to %u, quantum %d\n", low, high, TRANSITION_QUANTUM);
+    (void)printf("  starts per import: %u to %u, quantum %d\n", low, high, TRANSITION_QUANTUM);
     CHECK(high - low <= TRANSITION_QUANTUM);
     rig_audit();
     CHECK_OK(rig_session_close(S1));

@@ -173,24 +173,33 @@ static void model_turn(struct model_session *me, uint32_t chance, size_t want, c
 
 /* ---- Comparing ------------------------------------------------------------------------------------------------------
  */
+static bool is_same_step(const struct record_step *a, const struct record_step *b)
+{
+    return a->state == b->state && a->deps == b->deps && a->attempts == b->attempts && a->crashes == b->crashes &&
+           a->claim_version == b->claim_version && a->due_ms == b->due_ms && a->flags == b->flags &&
+           a->party == b->party;
+}
+
 static void differs(const char *what, const char *id, const struct record *want, const struct record *got)
 {
-    fprintf(stderr, "event %lu: %s of %s differs\n", event_number, what, id);
+    (void)fprintf(stderr, "event %lu: %s of %s differs\n", event_number, what, id);
     const struct record *both[] = {want, got};
     for (int k = 0; k < 2; k++) {
         const struct record *r = both[k];
-        fprintf(stderr,
-                "%s: fence %llu nonce %u version %u session %llx state %u remaining %u w%u r%u flags %u run %u party "
-                "%u vt %llu since %llu\n",
-                k ? "lua" : "c  ", (unsigned long long)r->fence, r->nonce, r->version, (unsigned long long)r->session,
-                r->state, r->remaining, r->writers, r->readers, r->flags, r->run, r->party, (unsigned long long)r->vt,
-                (unsigned long long)r->since_ms);
+        (void)fprintf(
+            stderr,
+            "%s: fence %llu nonce %u version %u session %llx state %u remaining %u w%u r%u flags %u run %u party "
+            "%u vt %llu since %llu\n",
+            k ? "lua" : "c  ", (unsigned long long)r->fence, r->nonce, r->version, (unsigned long long)r->session,
+            r->state, r->remaining, r->writers, r->readers, r->flags, r->run, r->party, (unsigned long long)r->vt,
+            (unsigned long long)r->since_ms);
         for (size_t i = 0; i < r->step_count; i++) {
             const struct record_step *s = &r->steps[i];
-            if (memcmp(s, &both[!k]->steps[i], sizeof *s) != 0)
-                fprintf(stderr, "  step %zu: %s deps %u attempts %u crashes %u claim %u due %llu flags %u party %u\n",
-                        i, step_state_name(s->state), s->deps, s->attempts, s->crashes, s->claim_version,
-                        (unsigned long long)s->due_ms, s->flags, s->party);
+            if (!is_same_step(s, &both[!k]->steps[i]))
+                (void)fprintf(stderr,
+                              "  step %zu: %s deps %u attempts %u crashes %u claim %u due %llu flags %u party %u\n", i,
+                              step_state_name(s->state), s->deps, s->attempts, s->crashes, s->claim_version,
+                              (unsigned long long)s->due_ms, s->flags, s->party);
         }
     }
     exit(1);
@@ -198,9 +207,7 @@ static void differs(const char *what, const char *id, const struct record *want,
 
 static void compare(const char *what, const char *id, const struct record *want, const struct record *got)
 {
-    unsigned char a[RECORD_BYTES_MAX] = {0}, b[RECORD_BYTES_MAX] = {0};
-    size_t a_len = record_pack(want, a), b_len = record_pack(got, b);
-    if (a_len != b_len || memcmp(a, b, a_len) != 0)
+    if (!rig_is_same(want, got))
         differs(what, id, want, got);
 }
 
@@ -313,8 +320,8 @@ static void do_turn(void)
     CHECK(lua.is_gone == c.is_gone && lua.claim_count == c.claim_count);
     for (size_t i = 0; i < count; i++) {
         if (lua.items[i].ack != c.items[i].ack)
-            fprintf(stderr, "event %lu: item %zu (%c of %s/%u): c says %d, lua %d\n", event_number, i, items[i].outcome,
-                    items[i].import_id, items[i].step, c.items[i].ack, lua.items[i].ack);
+            (void)fprintf(stderr, "event %lu: item %zu (%c of %s/%u): c says %d, lua %d\n", event_number, i,
+                          items[i].outcome, items[i].import_id, items[i].step, c.items[i].ack, lua.items[i].ack);
         CHECK(lua.items[i].ack == c.items[i].ack);
         if (find(items[i].import_id))
             compare("item", items[i].import_id, &c.items[i].record, &lua.items[i].record);
@@ -410,7 +417,7 @@ static void one_event(void)
     rig_clock_set(rig_clock_us + 1 + 1000 * later_ms);
     size_t k = draw(ARRAY_LEN(events));
     if (getenv("EVERY"))
-        printf("%lu: kind %zu at %llu\n", event_number, k, (unsigned long long)rig_clock_us);
+        (void)printf("%lu: kind %zu at %llu\n", event_number, k, (unsigned long long)rig_clock_us);
     events[k]();
 }
 
@@ -419,8 +426,8 @@ static void show_answers(void)
     static const char *const kinds[] = {"claim",  "finish", "nudge",  "reap",    "release", "signal",
                                         "cancel", "pause",  "resume", "redrive", "promote"};
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-        printf("  %-8s ok %lu nothing %lu already %lu stale %lu conflict %lu\n", kinds[k], answers[k][0], answers[k][1],
-               answers[k][2], answers[k][3], answers[k][4]);
+        (void)printf("  %-8s ok %lu nothing %lu already %lu stale %lu conflict %lu\n", kinds[k], answers[k][0],
+                     answers[k][1], answers[k][2], answers[k][3], answers[k][4]);
         CHECK(event_number < 3000 || answers[k][ANSWER_OK]);
     }
 }
@@ -429,7 +436,7 @@ int main(int argc, char **argv)
 {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)time(NULL) * 2654435761ULL % 1000000007ULL;
     unsigned long events = argc > 2 ? strtoul(argv[2], NULL, 10) : 4000;
-    printf("seed %llu, %lu events\n", (unsigned long long)seed, events);
+    (void)printf("seed %llu, %lu events\n", (unsigned long long)seed, events);
     (void)fflush(stdout);
     seed_now = seed * 2 + 1;
     rig_start("appendonly no", 1, true);
@@ -448,8 +455,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < IMPORTS; i++)
         by_state[m.imports[i].r.state] += m.imports[i].exists;
     for (int s = 0; s < IMPORT_STATE_COUNT; s++)
-        printf("%s %zu ", import_state_name((enum import_state)s), by_state[s]);
-    printf("- equal\n");
+        (void)printf("%s %zu ", import_state_name((enum import_state)s), by_state[s]);
+    (void)printf("- equal\n");
     show_answers();
     rig_stop();
     return 0;

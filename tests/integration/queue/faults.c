@@ -52,7 +52,7 @@ static void what_was_acknowledged_survives_a_killed_redis(void)
         rig_server_start();
         for (unsigned i = 0; i < COUNT; i++) {
             struct record now = rig_record(held[i].import_id);
-            CHECK(memcmp(&now, &before[i], sizeof now) == 0);
+            CHECK(rig_is_same(&now, &before[i]));
         }
         /* The same client, connected again by itself; the session goes on where it was. */
         CHECK_OK(rig_turn(S1, 0, items, COUNT, &t));
@@ -143,7 +143,7 @@ static bool try_url(const char *url, const char *password_file, const char *ca, 
     if (!ctx) {
         (void)snprintf(rig_text, sizeof rig_text, "%s", err.text);
         if (getenv("EVERY"))
-            fprintf(stderr, "  %s\n", rig_text);
+            (void)fprintf(stderr, "  %s\n", rig_text);
         return false;
     }
     redisFree(ctx);
@@ -318,8 +318,9 @@ static void cost_at(unsigned batch, bool has_ledger)
     }
     calls = inner_calls() - calls;
     cpu = info_number("cpu", "used_cpu_user") + info_number("cpu", "used_cpu_sys") - cpu;
-    printf("  batch %2u%s: %.2f inner commands per step, %.1f per turn, about %.0f us of Redis per step\n", batch,
-           has_ledger ? " with ledger" : "", (double)calls / steps, (double)calls / (double)turns, 1e6 * cpu / steps);
+    (void)printf("  batch %2u%s: %.2f inner commands per step, %.1f per turn, about %.0f us of Redis per step\n", batch,
+                 has_ledger ? " with ledger" : "", (double)calls / steps, (double)calls / (double)turns,
+                 1e6 * cpu / steps);
     /* Own work of a turn never grows with the batch; only ledgers, one list per import, do. */
     CHECK((double)calls / (double)turns < 12 + (has_ledger ? batch : 0));
     CHECK_OK(rig_session_close(S1));

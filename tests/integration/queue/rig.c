@@ -22,6 +22,21 @@ static void keep(const struct err *err)
     (void)snprintf(rig_text, sizeof rig_text, "%s", err ? err->text : "");
 }
 
+_Noreturn void rig_fail(const char *file, int line, const char *what)
+{
+    (void)fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
+    exit(1);
+}
+
+void rig_check_code(const char *file, int line, const char *what, enum err_code got, enum err_code want)
+{
+    if (got == want)
+        return;
+    (void)fprintf(stderr, "%s:%d: %s gave %s (%s), not %s\n", file, line, what, err_info(got)->name, rig_text,
+                  err_info(want)->name);
+    exit(1);
+}
+
 /* ---- Server -------------------------------------------------------------------------------------------------------
  */
 void rig_server_start(void)
@@ -40,7 +55,7 @@ void rig_server_start(void)
     for (int i = 0; i < 1000; i++) {
         int status;
         if (waitpid(rig.server, &status, WNOHANG) == rig.server) {
-            fprintf(stderr, "redis-server did not start\n");
+            (void)fprintf(stderr, "redis-server did not start\n");
             exit(WIFEXITED(status) && WEXITSTATUS(status) == 77 ? 77 : 1);
         }
         struct err err;
@@ -50,7 +65,7 @@ void rig_server_start(void)
             return;
         (void)usleep(10000);
     }
-    fprintf(stderr, "redis-server does not answer\n");
+    (void)fprintf(stderr, "redis-server does not answer\n");
     exit(1);
 }
 
@@ -359,7 +374,7 @@ redisReply *rig_command(const char *fmt, ...)
     va_end(ap);
     CHECK(reply);
     if (reply->type == REDIS_REPLY_ERROR)
-        fprintf(stderr, "%s: %s\n", fmt, reply->str);
+        (void)fprintf(stderr, "%s: %s\n", fmt, reply->str);
     CHECK(reply->type != REDIS_REPLY_ERROR);
     return reply;
 }
@@ -385,6 +400,13 @@ struct record rig_record(const char *id)
     CHECK(record_unpack(reply->str, reply->len, &r, &err) == 0);
     freeReplyObject(reply);
     return r;
+}
+
+bool rig_is_same(const struct record *a, const struct record *b)
+{
+    unsigned char a_bytes[RECORD_BYTES_MAX], b_bytes[RECORD_BYTES_MAX];
+    size_t len = record_pack(a, a_bytes);
+    return record_pack(b, b_bytes) == len && memcmp(a_bytes, b_bytes, len) == 0;
 }
 
 void rig_on_json(void *arg, const struct err *err, json_t *value)
@@ -421,7 +443,7 @@ void rig_audit(void)
 {
     json_auto_t *faults = rig_audit_faults();
     for (size_t i = 0; i < json_array_size(faults); i++)
-        fprintf(stderr, "audit: %s\n", json_string_value(json_array_get(faults, i)));
+        (void)fprintf(stderr, "audit: %s\n", json_string_value(json_array_get(faults, i)));
     CHECK(json_array_size(faults) == 0);
 }
 
@@ -445,7 +467,7 @@ struct dag rig_dag(const char *text)
     }
     mem_free(copy);
     if (dag_finish(&dag, &err))
-        fprintf(stderr, "%s\n", err.text);
+        (void)fprintf(stderr, "%s\n", err.text);
     CHECK(dag.steps[0].needs_count == 0);
     return dag;
 }

@@ -8,26 +8,14 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define CHECK(cond)                                                                                                    \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #cond);                                       \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#define CHECK(cond) ((cond) ? (void)0 : rig_fail(__FILE__, __LINE__, #cond))
 #define CHECK_OK(call) CHECK_ERR(call, ERR_NONE)
-#define CHECK_ERR(call, want)                                                                                          \
-    do {                                                                                                               \
-        enum err_code code_ = (call);                                                                                  \
-        if (code_ != (want)) {                                                                                         \
-            fprintf(stderr, "%s:%d: %s gave %s (%s), not %s\n", __FILE__, __LINE__, #call, err_info(code_)->name,      \
-                    rig_text, err_info(want)->name);                                                                   \
-            exit(1);                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#define CHECK_ERR(call, want) rig_check_code(__FILE__, __LINE__, #call, call, want)
+_Noreturn void rig_fail(const char *file, int line, const char *what);
+void rig_check_code(const char *file, int line, const char *what, enum err_code got, enum err_code want);
 #define RUN(test)                                                                                                      \
     do {                                                                                                               \
-        printf("%s\n", #test);                                                                                         \
+        (void)puts(#test);                                                                                             \
         (void)fflush(stdout);                                                                                          \
         test();                                                                                                        \
     } while (0)
@@ -82,6 +70,7 @@ enum err_code rig_redrive(const char *id, int step);
 enum err_code rig_signal(const char *id, int step, const char *key, const char *body);
 uint64_t rig_tick(void);
 struct record rig_record(const char *id);
+bool rig_is_same(const struct record *a, const struct record *b);
 json_t *rig_get(const char *id); /* new reference */
 /* Calls of the kind queue_X(q, ..., queue_json_fn, arg). */
 struct rig_json {
