@@ -109,7 +109,7 @@ static bool refuse_early(struct http_request *r)
         (void)err_set(&err, ERR_UNAUTHORIZED, "send the header Authorization: Bearer TOKEN");
     else if (length && (!str_to_u64(length, UINT64_MAX / 2, &bytes) || bytes > r->route->body_max))
         (void)err_set(&err, ERR_TOO_LARGE, "the body has %s bytes; at most %zu are taken here", length, r->route->body_max);
-    else if (r->server->counts.open - r->server->counts.streams > HTTP_BUSY_MAX) {
+    else if (!(r->route->flags & HTTP_LOCAL) && r->server->counts.open - r->server->counts.streams > HTTP_BUSY_MAX) {
         (void)err_set(&err, ERR_RATE_LIMITED, "more than %d requests are under way", HTTP_BUSY_MAX);
         r->server->counts.refused_busy++;
     } else if (!(r->route->flags & (HTTP_LOCAL | HTTP_OPEN)) && !r->server->is_ready(r->server->arg))

@@ -123,8 +123,9 @@ class Stream:
 
     def event(self):
         """The next event with data as (id, type, data); remembers ids of empty ones."""
-        found = {}
+        found, end = {}, time.monotonic() + 30
         while True:
+            assert time.monotonic() < end, "no event within 30 s"
             line = self.answer.readline().decode().rstrip("\n")
             if not line and "data" in found:
                 return self.last_id, found["event"], json.loads(found["data"])

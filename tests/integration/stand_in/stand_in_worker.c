@@ -227,7 +227,7 @@ static void go_round(uv_timer_t *timer)
         if (m->holds[i].is_used && !m->holds[i].is_busy)
             work(&m->holds[i]);
     }
-    for (uint32_t i = 0; i < m->shards && !m->busy; i++) {
+    for (uint32_t i = 0, is_idle = m->busy == 0; i < m->shards && is_idle; i++) {
         struct claiming *c = MEM_NEW(struct claiming);
         c->me = m;
         c->shard = i;
