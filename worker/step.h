@@ -4,7 +4,7 @@
  * step_call() looks up its key: answered -> it gives the facts and goes on; not yet -> it arranges the call and says WAIT,
  * and the step returns. So earlier lines run again, arguments must come out equal each time, and keys must be unique names.
  * Writes are durable (an intent before, an answer after); reads live in memory only and are asked afresh after a restart,
- * after every wait and after a failed try. So write "make it so": look, act if needed, verify.
+ * after every wait and after a failed try (a read that failed for a moment is asked again alone). So write "make it so": look, act if needed, verify.
  *
  * A step file includes this header, service headers and worker/steps/ helpers, nothing else. No clock, no random, no
  * environment: everything with an effect goes through the family below. Borrowed JSON lives until the function returns. */
@@ -47,6 +47,7 @@ struct step_def {
     const struct aws_op *const *ops; /* manifest: OPS(...) */
     const char *uses;                /* comma list of steps whose results it reads */
     uint32_t version;                /* raised when keys change meaning */
+    bool only_looks;                 /* a check: neither writes nor waits for a state, so "already" says nothing of it */
 };
 #define STEP(id) extern const struct step_def step_##id;
 #include "worker/steps/steps.def"

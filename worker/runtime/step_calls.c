@@ -251,6 +251,25 @@ static void note_answer(struct step *s, const struct step_call *c)
     step_line(s, line);
 }
 
+/* A read that failed for a moment is asked again alone, and its neighbours keep their answers: a walk of hundreds of reads
+ * would otherwise never end on a bad day, because one of them always fails. True when it will be. */
+static bool read_again(struct step *s, struct step_call *c)
+{
+    enum err_code code = c->err.code;
+    bool is_passing = code == ERR_AWS_TRANSIENT || code == ERR_AWS_THROTTLED || code == ERR_AWS_CONFLICT || code == ERR_AWS_ANSWER ||
+                      code == ERR_LEASE_LOST; /* refused before it left: the lease is renewed, or the step is cut */
+    if (!is_passing || s->is_stopping || s->reads_again >= STEP_READS_AGAIN_MAX)
+        return false;
+    const struct step_rules *rules = s->host->rules;
+    uint64_t most = rules->backoff_base_ms << (s->reads_again < 16 ? s->reads_again / 4 : 4), dice = 0;
+    s->reads_again++;
+    s->host->random(s->host->self, &dice, sizeof dice);
+    uint64_t wait_ms = dice % ((most < rules->backoff_cap_ms ? most : rules->backoff_cap_ms) + 1);
+    c->state = STEP_CALL_PAUSED;
+    c->look_at_ms = step_clock(s) + (wait_ms > c->err.retry_after_ms ? wait_ms : c->err.retry_after_ms);
+    return true;
+}
+
 void step_answered(struct step_call *c, const struct step_answer *answer)
 {
     struct step *s = c->step;
@@ -265,7 +284,9 @@ void step_answered(struct step_call *c, const struct step_answer *answer)
         c->err = *answer->err;
         c->state = STEP_CALL_FAILED;
     }
-    if (!c->op->mutates) {
+    if (!c->op->mutates && c->state == STEP_CALL_FAILED && read_again(s, c)) {
+        /* Nothing to note: only the last answer counts. */
+    } else if (!c->op->mutates) {
         note_read(s, c);
     } else if (!answer->err) {
         journal_answer(&s->journal, c->key, c->facts, NULL);

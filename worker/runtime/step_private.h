@@ -25,6 +25,7 @@ struct step {
     json_t *reads;          /* what was read in this generation, for the ledger: {op: {count, digests}} */
     uint64_t began_ms;      /* of this generation: an intent is judged against it, because reads may be that old */
     uint32_t maybes, looks;
+    uint32_t reads_again; /* failed reads that were asked again in place */
     bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
     bool was_rejected, was_expired; /* of this generation: every entry comes to the same end */
 
