@@ -1,7 +1,8 @@
-/* orgimport-dispatcher: the API, batches, inbox and timers of a fleet. Stateless: any number may run, any may be killed.
+/* orgimport-dispatcher: the API, batches, inbox and timers of a fleet. Stateless: any number may run, any may be
+ * killed.
  *
- *   settings -> Redis -> queue checked -> profile stored -> address file (now it takes work) -> ... -> SIGTERM: drain, exit 0
- * Exit codes: 0 stopped on request, 1 a fault while running, 2 misconfigured (said loudly, at once). */
+ *   settings -> Redis -> queue checked -> profile stored -> address file (now it takes work) -> ... -> SIGTERM: drain,
+ * exit 0 Exit codes: 0 stopped on request, 1 a fault while running, 2 misconfigured (said loudly, at once). */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/base/secret.h"
@@ -54,10 +55,12 @@ struct dispatcher {
 static void fail(const char *event, const struct err *err)
 {
     log_error(LOG_ERROR, event, err, NULL);
-    (void)fprintf(stderr, "orgimport-dispatcher: %s (%s)\n  fix: %s\n", err->text, err_info(err->code)->name, err_info(err->code)->fix);
+    (void)fprintf(stderr, "orgimport-dispatcher: %s (%s)\n  fix: %s\n", err->text, err_info(err->code)->name,
+                  err_info(err->code)->fix);
 }
 
-/* ---- Settings ------------------------------------------------------------------------------------------------------------ */
+/* ---- Settings
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int make_token(const struct dispatcher *d, const char *path, char ret[65], struct err *err)
 {
@@ -72,7 +75,8 @@ static int read_token(const struct dispatcher *d, char ret[257], struct err *err
 {
     const char *path = config_text(d->config, CONFIG_TOKEN_FILE);
     if (!*path)
-        return err_set(err, ERR_CONFIG, "token-file is not set: the API needs a token (the file is made when it is absent)");
+        return err_set(err, ERR_CONFIG,
+                       "token-file is not set: the API needs a token (the file is made when it is absent)");
     struct stat st;
     if (stat(path, &st) != 0)
         return make_token(d, path, ret, err);
@@ -90,7 +94,8 @@ static int read_token(const struct dispatcher *d, char ret[257], struct err *err
     return 0;
 }
 
-/* --make-keys: what a fleet shares before its first start. What exists is kept; a token file that is no token is refused. */
+/* --make-keys: what a fleet shares before its first start. What exists is kept; a token file that is no token is
+ * refused. */
 static int make_keys(struct dispatcher *d, struct err *err)
 {
     const char *keys = config_text(d->config, CONFIG_KEYS_DIR);
@@ -110,7 +115,8 @@ static int load_playbooks(struct dispatcher *d, struct err *err)
     char path[4096];
     AUTO_FREE char *first = mem_dup(data_path("playbooks/payer-handover.json", path, sizeof path));
     if (!*first)
-        return err_set(err, ERR_CONFIG, "the playbooks are not found; set ORGIMPORT_DATA to where share/orgimport was installed");
+        return err_set(err, ERR_CONFIG,
+                       "the playbooks are not found; set ORGIMPORT_DATA to where share/orgimport was installed");
     glob_t found = {0};
     (void)snprintf(path, sizeof path, "%.*s/*.json", (int)(strrchr(first, '/') - first), first);
     /* The handover is the default, so it comes first. */
@@ -142,7 +148,8 @@ static int load_profile(struct dispatcher *d, struct err *err)
     return result;
 }
 
-/* ---- Timers --------------------------------------------------------------------------------------------------------------- */
+/* ---- Timers
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void tick(uv_timer_t *timer);
 
@@ -202,7 +209,8 @@ static void refresh(uv_timer_t *timer)
     store_profile_refresh(&d->store, refreshed, d);
 }
 
-/* ---- Stop ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Stop
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void close_handle(uv_handle_t *handle, void *arg)
 {
@@ -269,7 +277,8 @@ static void give_up(struct dispatcher *d, const char *event, const struct err *e
     stop(d);
 }
 
-/* ---- Start ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Start
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void open_queue(struct dispatcher *d);
 
@@ -374,22 +383,29 @@ static int start(struct dispatcher *d, struct err *err)
     d->store.loop = &d->loop;
     d->store.shard_count = (uint32_t)config_int(d->config, CONFIG_SHARDS);
     d->store.is_simulated = str_eq(config_text(d->config, CONFIG_MODE), "sim");
-    if (load_playbooks(d, err) < 0 || load_profile(d, err) < 0 || read_token(d, token, err) < 0 || start_redis(d, err) < 0)
+    if (load_playbooks(d, err) < 0 || load_profile(d, err) < 0 || read_token(d, token, err) < 0 ||
+        start_redis(d, err) < 0)
         return -1;
     d->store.redis = d->redis;
     api_init(&d->api, &d->store);
     d->api.keys_dir = config_text(d->config, CONFIG_KEYS_DIR);
-    struct http_options http = {.listen = config_text(d->config, CONFIG_LISTEN), .token = token, .routes = api_routes,
-                                .route_count = api_route_count, .arg = &d->api, .is_ready = is_ready};
+    struct http_options http = {.listen = config_text(d->config, CONFIG_LISTEN),
+                                .token = token,
+                                .routes = api_routes,
+                                .route_count = api_route_count,
+                                .arg = &d->api,
+                                .is_ready = is_ready};
     int result = http_server_start(&d->loop, &http, &d->api.server, err);
     secret_wipe(token, sizeof token);
     if (result < 0)
         return -1;
     d->api.events = event_hub_new(&d->api);
     d->refresh.data = d->retry.data = d->drain.data = d->on_term.data = d->on_int.data = d;
-    ASSERT(uv_timer_init(&d->loop, &d->refresh) == 0 && uv_timer_init(&d->loop, &d->retry) == 0 && uv_timer_init(&d->loop, &d->drain) == 0);
+    ASSERT(uv_timer_init(&d->loop, &d->refresh) == 0 && uv_timer_init(&d->loop, &d->retry) == 0 &&
+           uv_timer_init(&d->loop, &d->drain) == 0);
     ASSERT(uv_signal_init(&d->loop, &d->on_term) == 0 && uv_signal_init(&d->loop, &d->on_int) == 0);
-    ASSERT(uv_signal_start(&d->on_term, on_signal, SIGTERM) == 0 && uv_signal_start(&d->on_int, on_signal, SIGINT) == 0);
+    ASSERT(uv_signal_start(&d->on_term, on_signal, SIGTERM) == 0 &&
+           uv_signal_start(&d->on_int, on_signal, SIGINT) == 0);
     open_queue(d);
     return 0;
 }
@@ -417,7 +433,8 @@ static int show_help(void)
 {
     AUTO_STR struct str out;
     str_init(&out, 65536);
-    str_add(&out, "usage: orgimport-dispatcher [options]\n\nThe API, batches, inbox and timers of an orgimport fleet.\n\n");
+    str_add(&out,
+            "usage: orgimport-dispatcher [options]\n\nThe API, batches, inbox and timers of an orgimport fleet.\n\n");
     config_help(CONFIG_DISPATCHER, &out);
     (void)fputs(out.data, stdout);
     return 0;

@@ -48,7 +48,11 @@ const size_t api_route_count = ARRAY_LEN(api_routes);
 
 void api_init(struct api *api, struct store *store)
 {
-    *api = (struct api){.store = store, .facts = json_object(), .documents = json_object(), .playbook_steps = json_object(), .keys_dir = ""};
+    *api = (struct api){.store = store,
+                        .facts = json_object(),
+                        .documents = json_object(),
+                        .playbook_steps = json_object(),
+                        .keys_dir = ""};
 }
 
 void api_done(struct api *api)
@@ -61,7 +65,8 @@ void api_done(struct api *api)
 bool api_import_id(struct http_request *r, const char *id)
 {
     struct err err = {0};
-    if (str_starts(id, "imp_") && strlen(id) > 6 && strlen(id) < IMPORT_ID_BYTES && shape_is_slug(id + 4, IMPORT_ID_BYTES, ""))
+    if (str_starts(id, "imp_") && strlen(id) > 6 && strlen(id) < IMPORT_ID_BYTES &&
+        shape_is_slug(id + 4, IMPORT_ID_BYTES, ""))
         return true;
     (void)err_set(&err, ERR_NOT_FOUND, "there is no such import");
     http_reply_err(r, &err, NULL);
@@ -82,7 +87,8 @@ bool api_limit(struct http_request *r, uint32_t fallback, uint32_t max, uint32_t
     return true;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------------------------------------- */
+/* ---- Operations
+ * ------------------------------------------------------------------------------------------------------------- */
 
 void op_end(struct op *op)
 {
@@ -124,7 +130,8 @@ void op_reply(struct op *op, unsigned status, json_t *value, const char *locatio
     }
     struct ending *e = MEM_NEW(struct ending);
     *e = (struct ending){op, status, value, mem_dup(location)};
-    json_auto_t *stored = json_make("{s:i, s:O, s:s}", "status", (int)status, "body", value, "location", location ? location : "");
+    json_auto_t *stored =
+        json_make("{s:i, s:O, s:s}", "status", (int)status, "body", value, "location", location ? location : "");
     AUTO_FREE char *text = json_text(stored);
     store_idem_end(op->api->store, op->key, op->digest, text, response_stored, e);
 }
@@ -183,7 +190,8 @@ static void replay(struct op *op, const char *response)
     if (!stored)
         op_fail(op, &err, NULL);
     else
-        reply_now(op, (unsigned)json_int_at(stored, "status"), json_deep_copy(json_at(stored, "body")), json_str_at(stored, "location"));
+        reply_now(op, (unsigned)json_int_at(stored, "status"), json_deep_copy(json_at(stored, "body")),
+                  json_str_at(stored, "location"));
 }
 
 static void key_known(void *arg, const struct err *err, enum store_idem what, const char *response)
@@ -278,7 +286,8 @@ bool op_check_fields(struct op *op, const char *known, const char *required)
         else if (!str_in_list(known, key))
             faults_add(&faults, at, ERR_FIELD_UNKNOWN, "known here: %s", known);
         else if (str_eq(key, "keep") ? !json_is_boolean(value) : !text || (*text && !shape_is_printable(text, 2000)))
-            faults_add(&faults, at, ERR_FIELD_INVALID, "must be %s", str_eq(key, "keep") ? "true or false" : "a text of at most 2000 characters");
+            faults_add(&faults, at, ERR_FIELD_INVALID, "must be %s",
+                       str_eq(key, "keep") ? "true or false" : "a text of at most 2000 characters");
     }
     AUTO_FREE char *list = mem_dup(required);
     char *rest = list;

@@ -10,9 +10,9 @@ struct api {
     struct batch_runner *batches;
     struct event_hub *events;
     struct http_server *server;
-    const char *keys_dir;  /* "" when no sealing keys are configured */
-    json_t *facts;         /* digest of a big result -> what views need of it */
-    json_t *documents;     /* import id -> {external_ref, steps}: documents never change */
+    const char *keys_dir;   /* "" when no sealing keys are configured */
+    json_t *facts;          /* digest of a big result -> what views need of it */
+    json_t *documents;      /* import id -> {external_ref, steps}: documents never change */
     json_t *playbook_steps; /* "name@version" -> names of its steps */
     uint64_t imports_accepted, imports_refused, batches_accepted;
     bool is_ready; /* queue checked, profile stored */
@@ -24,7 +24,8 @@ extern const size_t api_route_count;
 void api_init(struct api *api, struct store *store);
 void api_done(struct api *api);
 
-/* ---- One request being worked on ---------------------------------------------------------------------------------------- */
+/* ---- One request being worked on
+ * ---------------------------------------------------------------------------------------- */
 /* Carries the Idempotency-Key, so that every POST answers a resend with the stored response. */
 struct op {
     struct api *api;
@@ -55,7 +56,8 @@ bool api_import_id(struct http_request *r, const char *id);
 /* ?limit=: 1..max, `fallback` when absent; answers 422 when it is no such number. */
 bool api_limit(struct http_request *r, uint32_t fallback, uint32_t max, uint32_t *ret);
 
-/* ---- Handlers ------------------------------------------------------------------------------------------------------------- */
+/* ---- Handlers
+ * ------------------------------------------------------------------------------------------------------------- */
 void imports_post(struct http_request *r, void *arg);
 void imports_list(struct http_request *r, void *arg);
 void imports_get(struct http_request *r, void *arg);

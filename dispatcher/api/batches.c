@@ -1,4 +1,5 @@
-/* POST /v1/batches: read and checked on another thread (10,000 rows must not stop the loop), stored whole, then acknowledged. */
+/* POST /v1/batches: read and checked on another thread (10,000 rows must not stop the loop), stored whole, then
+ * acknowledged. */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
@@ -43,7 +44,10 @@ static void created(void *arg, const struct err *err, const char *id)
     if (op->api->batches)
         batch_runner_kick(op->api->batches);
     AUTO_FREE char *location = mem_printf("/v1/batches/%s", id);
-    op_reply(op, 202, json_make("{s:s, s:s, s:O, s:[], s:s}", "object", "batch", "id", id, "rows", op->value, "created", "state", "open"), location);
+    op_reply(op, 202,
+             json_make("{s:s, s:s, s:O, s:[], s:s}", "object", "batch", "id", id, "rows", op->value, "created", "state",
+                       "open"),
+             location);
 }
 
 static void after_read(uv_work_t *work, int status)
@@ -54,7 +58,8 @@ static void after_read(uv_work_t *work, int status)
     op->value = json_integer((json_int_t)m->row_count);
     if (m->faults.count) {
         struct err err = {0};
-        (void)err_set(&err, faults_first(&m->faults), "%zu fault%s in the input; nothing was created", m->faults.count, m->faults.count == 1 ? "" : "s");
+        (void)err_set(&err, faults_first(&m->faults), "%zu fault%s in the input; nothing was created", m->faults.count,
+                      m->faults.count == 1 ? "" : "s");
         op_fail(op, &err, m->faults.list);
     } else if (m->is_dry_run) {
         op_reply(op, 200, json_make("{s:s, s:b, s:O}", "object", "batch", "dry_run", 1, "rows", op->value), NULL);
@@ -77,7 +82,8 @@ static bool format_of(const char *type, enum input_format *ret)
         *ret = INPUT_CSV;
     else if (n == 16 && strncmp(type, "application/json", n) == 0)
         *ret = INPUT_JSON;
-    else if ((n == 17 && strncmp(type, "application/jsonl", n) == 0) || (n == 20 && strncmp(type, "application/x-ndjson", n) == 0))
+    else if ((n == 17 && strncmp(type, "application/jsonl", n) == 0) ||
+             (n == 20 && strncmp(type, "application/x-ndjson", n) == 0))
         *ret = INPUT_JSONL;
     else
         return false;

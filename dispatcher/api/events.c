@@ -69,7 +69,8 @@ static void gone(void *arg)
     client_maybe_free(c);
 }
 
-/* ---- Telling ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Telling
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void say(struct client *c, const struct str *text)
 {
@@ -133,7 +134,8 @@ static void page_tell(struct page *p)
             add_event(c, event, &out);
     }
     (void)snprintf(c->cursors[p->shard], CURSOR_BYTES, "%s", p->cursor);
-    if (!c->has_begun && knows_all_places(c)) { /* a client that never sees an event can still come back to this place */
+    if (!c->has_begun &&
+        knows_all_places(c)) { /* a client that never sees an event can still come back to this place */
         str_add(&out, "retry: 1000\n");
         add_id(c, &out);
         str_add_char(&out, '\n');
@@ -146,7 +148,9 @@ static void page_tell(struct page *p)
     client_maybe_free(c);
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void document_read(void *arg, const struct err *err, const json_t *value)
 {
@@ -176,7 +180,8 @@ static void page_read(void *arg, const struct err *err, json_t *value)
     p->waiting = 1;
     for (size_t i = 0; i < json_array_size(p->data); i++) {
         const char *id = json_str_at(json_array_get(p->data, i), "import_id");
-        if (json_object_get(c->hub->api->documents, id) || json_object_get(asked, id) || (c->import_id && !str_eq(c->import_id, id)))
+        if (json_object_get(c->hub->api->documents, id) || json_object_get(asked, id) ||
+            (c->import_id && !str_eq(c->import_id, id)))
             continue;
         json_put_bool(asked, id, true);
         p->waiting++;
@@ -215,7 +220,9 @@ static void tick(uv_timer_t *timer)
     }
 }
 
-/* ---- Joining ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Joining
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
 /* "1-0,2-0": one cursor per shard. */
 static bool read_last_id(struct client *c, const char *text)

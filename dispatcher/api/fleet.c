@@ -20,8 +20,10 @@ static void stats_read(void *arg, const struct err *err, json_t *value)
     if (!err) {
         json_put_str(value, "mode", op->api->store->is_simulated ? "sim" : "live");
         json_put_str(value, "version", ORGIMPORT_VERSION);
-        json_put(value, "profile", json_make("{s:s, s:I, s:s}", "name", profile_name(op->api->store->profile), "version",
-                                             (json_int_t)profile_version(op->api->store->profile), "digest", profile_digest(op->api->store->profile)));
+        json_put(value, "profile",
+                 json_make("{s:s, s:I, s:s}", "name", profile_name(op->api->store->profile), "version",
+                           (json_int_t)profile_version(op->api->store->profile), "digest",
+                           profile_digest(op->api->store->profile)));
         json_put_str(value, "warnings", queue_warnings(op->api->store->queue));
     }
     replied(op, err, value);
@@ -49,7 +51,8 @@ void ready_get(struct http_request *r, void *arg)
 {
     struct api *api = arg;
     bool is_up = redis_is_up(api->store->redis);
-    http_reply_json(r, api->is_ready && is_up ? 200 : 503, json_make("{s:b, s:b}", "ready", (int)(api->is_ready && is_up), "redis", (int)is_up));
+    http_reply_json(r, api->is_ready && is_up ? 200 : 503,
+                    json_make("{s:b, s:b}", "ready", (int)(api->is_ready && is_up), "redis", (int)is_up));
 }
 
 void openapi_get(struct http_request *r, void *arg)
@@ -58,7 +61,8 @@ void openapi_get(struct http_request *r, void *arg)
     http_reply_bytes(r, 200, "application/json", openapi_text, openapi_len());
 }
 
-/* ---- Metrics: Prometheus text by hand ---------------------------------------------------------------------------------- */
+/* ---- Metrics: Prometheus text by hand
+ * ---------------------------------------------------------------------------------- */
 
 static void head(struct str *out, const char *name, const char *type, const char *help)
 {
@@ -69,7 +73,8 @@ static void own_metrics(const struct api *api, struct str *out)
 {
     const struct http_counts *c = http_server_counts(api->server);
     head(out, "build_info", "gauge", "Version and mode of this dispatcher.");
-    str_addf(out, "orgimport_build_info{version=\"%s\",mode=\"%s\"} 1\n", ORGIMPORT_VERSION, api->store->is_simulated ? "sim" : "live");
+    str_addf(out, "orgimport_build_info{version=\"%s\",mode=\"%s\"} 1\n", ORGIMPORT_VERSION,
+             api->store->is_simulated ? "sim" : "live");
     head(out, "redis_up", "gauge", "Whether Redis answers this dispatcher.");
     str_addf(out, "orgimport_redis_up %d\n", redis_is_up(api->store->redis) ? 1 : 0);
     head(out, "http_requests_total", "counter", "Requests since the start.");
@@ -84,7 +89,9 @@ static void own_metrics(const struct api *api, struct str *out)
     head(out, "event_streams", "gauge", "Open event streams.");
     str_addf(out, "orgimport_event_streams %u\n", c->streams);
     head(out, "imports_submitted_total", "counter", "Imports submitted through this dispatcher, by result.");
-    str_addf(out, "orgimport_imports_submitted_total{result=\"accepted\"} %llu\norgimport_imports_submitted_total{result=\"refused\"} %llu\n",
+    str_addf(out,
+             "orgimport_imports_submitted_total{result=\"accepted\"} "
+             "%llu\norgimport_imports_submitted_total{result=\"refused\"} %llu\n",
              (unsigned long long)api->imports_accepted, (unsigned long long)api->imports_refused);
 }
 
@@ -94,7 +101,8 @@ static void shard_gauge(const json_t *shards, const char *key, const char *help,
     head(out, name, "gauge", help);
     for (size_t i = 0; i < json_array_size(shards); i++) {
         const json_t *one = json_array_get(shards, i);
-        str_addf(out, "orgimport_%s{shard=\"%lld\"} %lld\n", name, (long long)json_int_at(one, "shard"), (long long)json_int_at(one, key));
+        str_addf(out, "orgimport_%s{shard=\"%lld\"} %lld\n", name, (long long)json_int_at(one, "shard"),
+                 (long long)json_int_at(one, key));
     }
 }
 
@@ -107,8 +115,8 @@ static void queue_metrics(const json_t *stats, struct str *out)
         const char *state;
         json_t *count;
         json_object_foreach (json_object_get(one, "imports"), state, count)
-            str_addf(out, "orgimport_imports{shard=\"%lld\",state=\"%s\"} %lld\n", (long long)json_int_at(one, "shard"), state,
-                     (long long)json_integer_value(count));
+            str_addf(out, "orgimport_imports{shard=\"%lld\",state=\"%s\"} %lld\n", (long long)json_int_at(one, "shard"),
+                     state, (long long)json_integer_value(count));
     }
     shard_gauge(shards, "ring", "Imports that wait for a worker.", out);
     shard_gauge(shards, "due", "Imports that wait for a time.", out);
@@ -117,7 +125,8 @@ static void queue_metrics(const json_t *stats, struct str *out)
     head(out, "workers", "gauge", "Workers with a live session.");
     for (size_t i = 0; i < json_array_size(shards); i++) {
         const json_t *one = json_array_get(shards, i);
-        str_addf(out, "orgimport_workers{shard=\"%lld\"} %zu\n", (long long)json_int_at(one, "shard"), json_array_size(json_at(one, "sessions")));
+        str_addf(out, "orgimport_workers{shard=\"%lld\"} %zu\n", (long long)json_int_at(one, "shard"),
+                 json_array_size(json_at(one, "sessions")));
     }
 }
 

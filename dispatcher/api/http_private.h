@@ -7,8 +7,8 @@
 
 #include <microhttpd.h>
 
-#define HTTP_BUSY_MAX 512          /* requests under way; more are told 429 */
-#define HTTP_DEADLINE_MS 20000     /* for an answer */
+#define HTTP_BUSY_MAX 512      /* requests under way; more are told 429 */
+#define HTTP_DEADLINE_MS 20000 /* for an answer */
 #define HTTP_REQUEST_MAGIC 0x48525131u
 #define HTTP_STREAM_MAX ((size_t)1 << 20)
 
@@ -64,7 +64,7 @@ struct http_stream {
 void http_kick(struct http_server *s);
 void http_request_unref(struct http_request *r);
 void http_finish(struct http_request *r, unsigned status, struct MHD_Response *response);
-enum MHD_Result http_access(void *arg, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
-                            const char *upload, size_t *upload_len, void **con_cls);
+enum MHD_Result http_access(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
+                            const char *version, const char *upload, size_t *upload_len, void **con_cls);
 void http_completed(void *arg, struct MHD_Connection *conn, void **con_cls, enum MHD_RequestTerminationCode why);
 void http_stream_resume(struct http_stream *s);

@@ -2,6 +2,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "dispatcher/api/http_private.h"
+#include "dispatcher/planner/loose.h"
 
 #include <stdio.h>
 
@@ -83,7 +84,8 @@ void http_finish(struct http_request *r, unsigned status, struct MHD_Response *r
     http_request_unref(r);
 }
 
-static struct MHD_Response *response_of(const char *content_type, void *bytes, size_t len, enum MHD_ResponseMemoryMode mode)
+static struct MHD_Response *response_of(const char *content_type, void *bytes, size_t len,
+                                        enum MHD_ResponseMemoryMode mode)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(len, bytes, mode);
     ASSERT(response);
@@ -97,9 +99,10 @@ void http_reply(struct http_request *r, unsigned status, const char *content_typ
     http_finish(r, status, response_of(content_type, text, strlen(text), MHD_RESPMEM_MUST_FREE));
 }
 
-void http_reply_bytes(struct http_request *r, unsigned status, const char *content_type, const char *constant, size_t len)
+void http_reply_bytes(struct http_request *r, unsigned status, const char *content_type, const char *constant,
+                      size_t len)
 {
-    http_finish(r, status, response_of(content_type, (void *)(uintptr_t)constant, len, MHD_RESPMEM_PERSISTENT));
+    http_finish(r, status, response_of(content_type, loose(constant), len, MHD_RESPMEM_PERSISTENT));
 }
 
 void http_reply_json(struct http_request *r, unsigned status, json_t *value)
@@ -118,7 +121,8 @@ void http_reply_err(struct http_request *r, const struct err *err, const json_t 
     http_reply(r, status, "application/problem+json", json_text(problem));
 }
 
-/* ---- Streams ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Streams
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 void http_stream_resume(struct http_stream *s)
 {
@@ -168,7 +172,8 @@ static void stream_free(void *arg)
     mem_free(s);
 }
 
-struct http_stream *http_stream_start(struct http_request *r, const char *content_type, void (*gone)(void *arg), void *arg)
+struct http_stream *http_stream_start(struct http_request *r, const char *content_type, void (*gone)(void *arg),
+                                      void *arg)
 {
     struct http_stream *s = MEM_NEW(struct http_stream);
     s->server = r->server;
@@ -181,7 +186,8 @@ struct http_stream *http_stream_start(struct http_request *r, const char *conten
         s->next->prev = s;
     r->server->streams = s;
     r->server->counts.streams++;
-    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, stream_read, s, stream_free);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, stream_read, s, stream_free);
     ASSERT(response);
     (void)MHD_add_response_header(response, "Content-Type", content_type);
     (void)MHD_add_response_header(response, "X-Accel-Buffering", "no");

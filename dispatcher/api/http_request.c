@@ -4,6 +4,7 @@
 #include "common/base/secret.h"
 #include "common/crypto/crypto.h"
 #include "dispatcher/api/http_private.h"
+#include "dispatcher/planner/loose.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -46,7 +47,8 @@ void http_request_unref(struct http_request *r)
     mem_free(r);
 }
 
-/* ---- Routing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Routing
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* "{id}" takes what is neither '/' nor ':'. */
 static bool matches(const char *pattern, const char *path, char *params[HTTP_PARAMS_MAX])
@@ -108,7 +110,8 @@ static bool refuse_early(struct http_request *r)
     else if (!(r->route->flags & HTTP_OPEN) && !has_token(r))
         (void)err_set(&err, ERR_UNAUTHORIZED, "send the header Authorization: Bearer TOKEN");
     else if (length && (!str_to_u64(length, UINT64_MAX / 2, &bytes) || bytes > r->route->body_max))
-        (void)err_set(&err, ERR_TOO_LARGE, "the body has %s bytes; at most %zu are taken here", length, r->route->body_max);
+        (void)err_set(&err, ERR_TOO_LARGE, "the body has %s bytes; at most %zu are taken here", length,
+                      r->route->body_max);
     else if (!(r->route->flags & HTTP_LOCAL) && r->server->counts.open - r->server->counts.streams > HTTP_BUSY_MAX) {
         (void)err_set(&err, ERR_RATE_LIMITED, "more than %d requests are under way", HTTP_BUSY_MAX);
         r->server->counts.refused_busy++;
@@ -138,7 +141,8 @@ static enum MHD_Result queue_reply(struct http_request *r)
     return result;
 }
 
-static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *conn, const char *url, const char *method, void **con_cls)
+static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *conn, const char *url, const char *method,
+                             void **con_cls)
 {
     struct http_request *r = MEM_NEW(struct http_request);
     r->magic = HTTP_REQUEST_MAGIC;
@@ -178,8 +182,8 @@ static enum MHD_Result dispatch(struct http_request *r)
     return MHD_YES;
 }
 
-enum MHD_Result http_access(void *arg, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
-                            const char *upload, size_t *upload_len, void **con_cls)
+enum MHD_Result http_access(void *arg, struct MHD_Connection *conn, const char *url, const char *method,
+                            const char *version, const char *upload, size_t *upload_len, void **con_cls)
 {
     (void)version;
     struct http_request *r = *con_cls;
@@ -190,7 +194,7 @@ enum MHD_Result http_access(void *arg, struct MHD_Connection *conn, const char *
         if (!r->is_queued)
             str_add_bytes(&r->body, upload, *upload_len);
         if (r->route && (r->route->flags & HTTP_SECRET)) /* MHD's own copy lies in its connection pool */
-            secret_wipe((void *)(uintptr_t)upload, *upload_len);
+            secret_wipe(loose(upload), *upload_len);
         *upload_len = 0;
         return MHD_YES;
     }
@@ -218,7 +222,8 @@ void http_completed(void *arg, struct MHD_Connection *conn, void **con_cls, enum
     http_request_unref(r);
 }
 
-/* ---- For handlers -------------------------------------------------------------------------------------------------------- */
+/* ---- For handlers
+ * -------------------------------------------------------------------------------------------------------- */
 
 const char *http_param(const struct http_request *r, size_t index)
 {

@@ -1,5 +1,6 @@
-/* libmicrohttpd 0.9.75 on uv, with three traps avoided: MHD_get_timeout ignores pending resumes (own kick), MHD_run must
- * not be entered twice, and MHD_stop_daemon aborts while a connection is suspended (all are resumed and ended first). */
+/* libmicrohttpd 0.9.75 on uv, with three traps avoided: MHD_get_timeout ignores pending resumes (own kick), MHD_run
+ * must not be entered twice, and MHD_stop_daemon aborts while a connection is suspended (all are resumed and ended
+ * first). */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/crypto/crypto.h"
@@ -84,7 +85,8 @@ static void on_sweep(uv_timer_t *handle)
     }
 }
 
-/* ---- Start --------------------------------------------------------------------------------------------------------------- */
+/* ---- Start
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static int split_address(const char *address, char host[64], char port[8], struct err *err)
 {
@@ -106,7 +108,7 @@ static int split_address(const char *address, char host[64], char port[8], struc
 
 static int bind_socket(const char *address, char ret_address[96], struct err *err)
 {
-    char host[64], port[8];
+    char host[64] = "", port[8] = "";
     if (split_address(address, host, port, err) < 0)
         return -1;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
@@ -126,16 +128,18 @@ static int bind_socket(const char *address, char ret_address[96], struct err *er
     socklen_t len = sizeof bound;
     char name[64] = "", number[8] = "";
     (void)getsockname(fd, (struct sockaddr *)&bound, &len);
-    (void)getnameinfo((struct sockaddr *)&bound, len, name, sizeof name, number, sizeof number, NI_NUMERICHOST | NI_NUMERICSERV);
+    (void)getnameinfo((struct sockaddr *)&bound, len, name, sizeof name, number, sizeof number,
+                      NI_NUMERICHOST | NI_NUMERICSERV);
     (void)snprintf(ret_address, 96, strchr(name, ':') ? "[%s]:%s" : "%s:%s", name, number);
     return fd;
 }
 
 static int start_daemon(struct http_server *s, int fd, struct err *err)
 {
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_access, s, MHD_OPTION_LISTEN_SOCKET, fd,
-                                 MHD_OPTION_NOTIFY_COMPLETED, http_completed, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_access, s,
+                                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, http_completed, s,
+                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_END);
     if (!s->daemon) {
         close(fd);
         return err_set(err, ERR_IO, "the HTTP server does not start");
@@ -186,7 +190,8 @@ const struct http_counts *http_server_counts(const struct http_server *s)
     return &s->counts;
 }
 
-/* ---- Stop ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Stop
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void handle_closed(uv_handle_t *handle)
 {

@@ -1,8 +1,9 @@
-/* Reads an import from the queue and makes its texts JSON; big results are fetched by digest, and what lists need of them
- * (verdict, grade, exposure, warnings) is kept, since content with a digest never changes. */
+/* Reads an import from the queue and makes its texts JSON; big results are fetched by digest, and what lists need of
+ * them (verdict, grade, exposure, warnings) is kept, since content with a digest never changes. */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "dispatcher/api/import_view.h"
+#include "dispatcher/planner/loose.h"
 
 #include <zstd.h>
 
@@ -39,7 +40,8 @@ static void make_json(json_t *object, const char *key)
     if (!json_is_string(value))
         return;
     struct err err;
-    json_t *parsed = *json_string_value(value) ? json_read(json_string_value(value), json_string_length(value), 0, &err) : NULL;
+    json_t *parsed =
+        *json_string_value(value) ? json_read(json_string_value(value), json_string_length(value), 0, &err) : NULL;
     json_put(object, key, parsed ? parsed : json_null());
 }
 
@@ -69,7 +71,7 @@ static json_t *inflate(const void *bytes, size_t len)
 /* The reference stays visible ("$blob"), with the small facts beside it. */
 static void put_facts(json_t *step, const json_t *facts)
 {
-    (void)json_object_update_missing(json_object_get(step, "result"), (json_t *)(uintptr_t)facts);
+    (void)json_object_update_missing(json_object_get(step, "result"), loose(facts));
 }
 
 static void blob_read(void *arg, const struct err *err, const void *bytes, size_t len)
@@ -124,7 +126,8 @@ void import_remember(struct api *api, const char *import_id, const json_t *doc)
         steps = json_incref(json_object_get(doc, "steps"));
         json_put(api->playbook_steps, playbook, steps);
     }
-    json_put(api->documents, import_id, json_make("{s:s, s:O}", "external_ref", json_str_at(doc, "external_ref"), "steps", steps));
+    json_put(api->documents, import_id,
+             json_make("{s:s, s:O}", "external_ref", json_str_at(doc, "external_ref"), "steps", steps));
 }
 
 static void got(void *arg, const struct err *err, json_t *value)

@@ -29,7 +29,8 @@ static json_t *time_or_null(int64_t ms)
     return json_string(text);
 }
 
-json_t *import_task_view(const json_t *doc, const char *import_id, const char *step_name, const json_t *task, int64_t opened_ms)
+json_t *import_task_view(const json_t *doc, const char *import_id, const char *step_name, const json_t *task,
+                         int64_t opened_ms)
 {
     if (!json_is_object(task))
         return NULL;
@@ -85,13 +86,15 @@ static json_t *blocking_of(const struct api *api, const json_t *value)
     if (!step)
         return json_null();
     const char *name = json_str_at(step, "name");
-    const char *title = json_str_or(step, "task.title", json_str_at(playbook_step_of(api, json_at(value, "doc"), name), "title"));
+    const char *title =
+        json_str_or(step, "task.title", json_str_at(playbook_step_of(api, json_at(value, "doc"), name), "title"));
     const char *party = json_str_or(step, "task.party", json_str_at(step, "party"));
     if (is_state(step, "FAILED,DEAD"))
         party = json_str_or(step, "error.owner", "operator");
     if (json_bool_at(step, "is_held"))
         party = "operator";
-    json_t *out = json_make("{s:s, s:s, s:s}", "party", *party ? party : json_str_at(value, "party"), "step", name, "title", title);
+    json_t *out = json_make("{s:s, s:s, s:s}", "party", *party ? party : json_str_at(value, "party"), "step", name,
+                            "title", title);
     json_put(out, "since", time_or_null(json_int_at(value, "since_ms")));
     return out;
 }
@@ -100,16 +103,20 @@ static json_t *step_view(const struct api *api, const json_t *value, const json_
 {
     const char *name = json_str_at(step, "name"), *id = json_str_at(value, "id");
     const json_t *told = playbook_step_of(api, json_at(value, "doc"), name), *task = json_at(step, "task");
-    json_t *out = json_make("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "name", name, "item", json_str_at(told, "item"), "title",
-                            json_str_at(told, "title"), "kind", json_str_at(told, "kind"), "state", json_str_at(step, "state"), "attempts",
-                            (json_int_t)json_int_at(step, "attempts"), "crashes", (json_int_t)json_int_at(step, "crashes"), "party",
+    json_t *out = json_make("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "name", name, "item", json_str_at(told, "item"),
+                            "title", json_str_at(told, "title"), "kind", json_str_at(told, "kind"), "state",
+                            json_str_at(step, "state"), "attempts", (json_int_t)json_int_at(step, "attempts"),
+                            "crashes", (json_int_t)json_int_at(step, "crashes"), "party",
                             json_str_or(step, "task.party", json_str_at(step, "party")));
     json_put(out, "since", time_or_null(json_int_at(step, "since_ms")));
-    json_put(out, "due_at", time_or_null(json_has(task, "due_ms") ? json_int_at(task, "due_ms") : json_int_at(step, "due_ms")));
+    json_put(out, "due_at",
+             time_or_null(json_has(task, "due_ms") ? json_int_at(task, "due_ms") : json_int_at(step, "due_ms")));
     json_put_bool(out, "is_held", json_bool_at(step, "is_held"));
     json_put_str(out, "grade", *json_str_at(step, "result.grade") ? json_str_at(step, "result.grade") : NULL);
-    json_put(out, "result", json_is_object(json_at(step, "result")) ? json_deep_copy(json_at(step, "result")) : json_null());
-    json_put(out, "error", json_is_object(json_at(step, "error")) ? json_deep_copy(json_at(step, "error")) : json_null());
+    json_put(out, "result",
+             json_is_object(json_at(step, "result")) ? json_deep_copy(json_at(step, "result")) : json_null());
+    json_put(out, "error",
+             json_is_object(json_at(step, "error")) ? json_deep_copy(json_at(step, "error")) : json_null());
     json_put(out, "task_id", json_is_object(task) ? json_sprintf("tsk_%s.%s", id + 4, name) : json_null());
     return out;
 }
@@ -156,7 +163,8 @@ static void put_outcome(const json_t *value, json_t *out)
         if (!error && json_is_object(json_at(step, "error")) && is_state(step, "FAILED,DEAD,WAITING,DELAYED"))
             error = step;
         for (size_t k = 0; k < json_array_size(list); k++)
-            (void)json_array_append_new(warnings, json_make("{s:s, s:O}", "step", json_str_at(step, "name"), "text", json_array_get(list, k)));
+            (void)json_array_append_new(
+                warnings, json_make("{s:s, s:O}", "step", json_str_at(step, "name"), "text", json_array_get(list, k)));
     }
     json_t *shown = error ? json_deep_copy(json_at(error, "error")) : json_null();
     if (error)
@@ -171,16 +179,19 @@ static void put_outcome(const json_t *value, json_t *out)
 json_t *import_view(const struct api *api, const json_t *value, bool with_steps)
 {
     const json_t *doc = json_at(value, "doc"), *steps = json_at(value, "steps");
-    json_t *out = json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", json_str_at(value, "id"), "external_ref",
-                            json_str_at(doc, "external_ref"), "livemode", (int)json_bool_at(doc, "livemode"), "state",
-                            json_str_at(value, "state"), "playbook", json_str_at(doc, "playbook"));
+    json_t *out =
+        json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", json_str_at(value, "id"), "external_ref",
+                  json_str_at(doc, "external_ref"), "livemode", (int)json_bool_at(doc, "livemode"), "state",
+                  json_str_at(value, "state"), "playbook", json_str_at(doc, "playbook"));
     static const char *const copied[] = {"customer", "organization", "labels", "contacts", "profile", "mfa_mode"};
     for (size_t i = 0; i < ARRAY_LEN(copied); i++)
         if (json_has(doc, copied[i]))
             json_put(out, copied[i], json_deep_copy(json_at(doc, copied[i])));
     json_put_str(out, "access_method", json_str_at(doc, "access.method"));
-    json_put(out, "names", json_make("{s:s, s:s, s:s, s:s}", "id", json_str_at(doc, "vars.id"), "root_email", json_str_at(doc, "vars.root_email"),
-                                     "bucket", json_str_at(doc, "vars.bucket"), "report", json_str_at(doc, "vars.report")));
+    json_put(out, "names",
+             json_make("{s:s, s:s, s:s, s:s}", "id", json_str_at(doc, "vars.id"), "root_email",
+                       json_str_at(doc, "vars.root_email"), "bucket", json_str_at(doc, "vars.bucket"), "report",
+                       json_str_at(doc, "vars.report")));
     json_put(out, "blocking", blocking_of(api, value));
     int64_t created = json_int_at(value, "created_ms");
     json_put(out, "created_at", time_or_null(created ? created : json_int_at(doc, "created_ms")));

@@ -1,4 +1,5 @@
-/* How an import looks to people: the resource of the API, made from what the queue knows. Pure, but for import_fetch. */
+/* How an import looks to people: the resource of the API, made from what the queue knows. Pure, but for import_fetch.
+ */
 #pragma once
 
 #include "dispatcher/api/api.h"
@@ -6,7 +7,8 @@
 /* `value`: from queue_get, big results already replaced (import_fetch does). New reference. */
 json_t *import_view(const struct api *api, const json_t *value, bool with_steps);
 /* A task as the API shows it; NULL when the step has none open. `step`: from queue_get's steps. New reference. */
-json_t *import_task_view(const json_t *doc, const char *import_id, const char *step_name, const json_t *task, int64_t opened_ms);
+json_t *import_task_view(const json_t *doc, const char *import_id, const char *step_name, const json_t *task,
+                         int64_t opened_ms);
 const char *import_step_name(const json_t *doc, size_t index);
 int import_step_index(const json_t *doc, const char *name); /* -1: none */
 

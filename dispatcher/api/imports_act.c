@@ -5,6 +5,7 @@
 #include "common/crypto/seal.h"
 #include "common/log/log.h"
 #include "dispatcher/api/import_view.h"
+#include "dispatcher/planner/loose.h"
 
 #include <stdio.h>
 
@@ -28,11 +29,13 @@ static void acted(void *arg, const struct err *err)
 
 static char *decision(struct op *op, const char *what)
 {
-    json_auto_t *out = json_make("{s:s, s:s, s:s, s:s, s:I}", "kind", "decision", "what", what, "by", json_str_or(op->body, "by", "api"), "reason",
-                                 json_str_at(op->body, "reason"), "at_ms", (json_int_t)env_unix_ms(op->api->store->env));
+    json_auto_t *out = json_make("{s:s, s:s, s:s, s:s, s:I}", "kind", "decision", "what", what, "by",
+                                 json_str_or(op->body, "by", "api"), "reason", json_str_at(op->body, "reason"), "at_ms",
+                                 (json_int_t)env_unix_ms(op->api->store->env));
     if (*json_str_at(op->body, "step"))
         json_put_str(out, "step_name", json_str_at(op->body, "step"));
-    log_event(LOG_INFO, "import.decision", "import", op->import_id, "what", what, "by", json_str_or(op->body, "by", "api"), NULL);
+    log_event(LOG_INFO, "import.decision", "import", op->import_id, "what", what, "by",
+              json_str_or(op->body, "by", "api"), NULL);
     return json_text(out);
 }
 
@@ -63,7 +66,8 @@ static void cancel_start(struct op *op)
     if (!read_action(op, "reason,by,keep", ""))
         return;
     if (json_has(op->body, "keep") && !json_bool_at(op->body, "keep")) {
-        op_fail_code(op, ERR_FIELD_INVALID, "keep must be true: what was made stays and can be removed later; cancelling does not undo");
+        op_fail_code(op, ERR_FIELD_INVALID,
+                     "keep must be true: what was made stays and can be removed later; cancelling does not undo");
         return;
     }
     AUTO_FREE char *text = decision(op, "cancel");
@@ -116,7 +120,8 @@ static void accept_read(void *arg, const struct err *err, const json_t *value)
     for (size_t i = 0; i < json_array_size(steps); i++)
         is_any |= json_bool_at(json_array_get(steps, i), "is_held") && (op->step < 0 || (size_t)op->step == i);
     if (!is_any) {
-        op_fail_code(op, ERR_STATE_CONFLICT, "nothing is held for a decision here; the import is %s", json_str_at(value, "state"));
+        op_fail_code(op, ERR_STATE_CONFLICT, "nothing is held for a decision here; the import is %s",
+                     json_str_at(value, "state"));
         return;
     }
     AUTO_FREE char *text = decision(op, "accept");
@@ -129,11 +134,11 @@ static void accept_start(struct op *op)
         with_step(op, accept_read);
 }
 
-#define ACTION(name_)                                                \
-    void imports_##name_(struct http_request *r, void *arg)          \
-    {                                                                \
-        if (api_import_id(r, http_param(r, 0)))                      \
-            op_start(arg, r, name_##_start);                         \
+#define ACTION(name_)                                                                                                  \
+    void imports_##name_(struct http_request *r, void *arg)                                                            \
+    {                                                                                                                  \
+        if (api_import_id(r, http_param(r, 0)))                                                                        \
+            op_start(arg, r, name_##_start);                                                                           \
     }
 ACTION(pause)
 ACTION(resume)
@@ -141,7 +146,8 @@ ACTION(cancel)
 ACTION(retry)
 ACTION(accept)
 
-/* ---- Credential ------------------------------------------------------------------------------------------------------------ */
+/* ---- Credential
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* jansson keeps its own copies of the key: overwritten before they are given back to the allocator. */
 static void wipe_texts(json_t *object)
@@ -150,7 +156,7 @@ static void wipe_texts(json_t *object)
     json_t *value;
     json_object_foreach (object, key, value)
         if (json_is_string(value))
-            secret_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+            secret_wipe(loose(json_string_value(value)), json_string_length(value));
 }
 
 static json_t *seal_clear(struct op *op, const json_t *doc, struct err *err)
@@ -160,7 +166,8 @@ static json_t *seal_clear(struct op *op, const json_t *doc, struct err *err)
     json_t *value;
     json_object_foreach (op->body, key, value)
         if (!str_in_list(known, key) || !json_is_string(value)) {
-            (void)err_set(err, ERR_FIELD_INVALID, "give {\"sealed\":{..}} or {\"access_key_id\",\"secret_access_key\",\"session_token\"}");
+            (void)err_set(err, ERR_FIELD_INVALID,
+                          "give {\"sealed\":{..}} or {\"access_key_id\",\"secret_access_key\",\"session_token\"}");
             return NULL;
         }
     if (!*json_str_at(op->body, "access_key_id") || !*json_str_at(op->body, "secret_access_key")) {
@@ -173,7 +180,8 @@ static json_t *seal_clear(struct op *op, const json_t *doc, struct err *err)
             (void)err_set(err, ERR_CONFIG, "this dispatcher has no sealing key (--keys); seal the key yourself");
         return NULL;
     }
-    return seal_credential(public_key, json_str_at(doc, "organization.partition"), json_str_at(doc, "organization.management_account_id"), op->body, err);
+    return seal_credential(public_key, json_str_at(doc, "organization.partition"),
+                           json_str_at(doc, "organization.management_account_id"), op->body, err);
 }
 
 /* The step that waits for it looks at once; an import that has gone on does not mind. */

@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
-/* ---- One ------------------------------------------------------------------------------------------------------------------- */
+/* ---- One
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool expands(struct http_request *r, const char *what)
 {
@@ -70,10 +72,11 @@ void imports_ledger(struct http_request *r, void *arg)
         queue_ledger(api->store->queue, id, (uint32_t)from, limit, ledger_read, op);
 }
 
-/* ---- Lists ------------------------------------------------------------------------------------------------------------------
- * Each shard gives its newest; the merge takes `limit` of all. The cursor is the last import taken of each shard, with its
- * time ("imp_..@1700000000000"), so that the list goes on although that import has left the index. An import id says which
- * shard it belongs to, so the vector is just these, joined by commas. */
+/* ---- Lists
+ * ------------------------------------------------------------------------------------------------------------------
+ * Each shard gives its newest; the merge takes `limit` of all. The cursor is the last import taken of each shard, with
+ * its time ("imp_..@1700000000000"), so that the list goes on although that import has left the index. An import id
+ * says which shard it belongs to, so the vector is just these, joined by commas. */
 #define CURSOR_BYTES (IMPORT_ID_BYTES + 24)
 
 struct shard_page {
@@ -90,7 +93,7 @@ struct list {
     bool with_steps;
     const char *order; /* what the index is sorted by: created_ms, or since_ms within one state */
     struct shard_page *shards;
-    json_t *out;   /* array with a place for each import */
+    json_t *out; /* array with a place for each import */
     char *cursor;
     bool has_more;
     struct err err;
@@ -193,7 +196,8 @@ static void merge(struct list *l)
             break;
         const json_t *row = json_array_get(s->data, s->next++);
         const char *id = json_str_at(row, "id");
-        (void)snprintf(s->after, sizeof s->after, "%.*s@%lld", IMPORT_ID_BYTES - 1, id, (long long)json_int_at(row, l->order));
+        (void)snprintf(s->after, sizeof s->after, "%.*s@%lld", IMPORT_ID_BYTES - 1, id,
+                       (long long)json_int_at(row, l->order));
         list_add(l, id);
     }
     for (uint32_t i = 0; i < l->shard_count; i++)
@@ -236,7 +240,8 @@ static bool read_cursor(struct list *l, const char *cursor)
     for (char *id = strsep(&rest, ","); id; id = strsep(&rest, ",")) {
         if (!*id)
             continue;
-        if (!str_starts(id, "imp_") || strlen(id) < 8 || strlen(id) >= CURSOR_BYTES || !shape_is_slug(id + 4, CURSOR_BYTES, "@"))
+        if (!str_starts(id, "imp_") || strlen(id) < 8 || strlen(id) >= CURSOR_BYTES ||
+            !shape_is_slug(id + 4, CURSOR_BYTES, "@"))
             return false;
         uint32_t shard = queue_shard_of_import(id);
         if (shard >= l->shard_count)
@@ -281,16 +286,19 @@ void imports_list(struct http_request *r, void *arg)
     uint32_t limit = 0;
     if (!api_limit(r, 50, 500, &limit))
         return;
-    const char *state = http_query(r, "state"), *after = http_query(r, "starting_after"), *ref = http_query(r, "external_ref");
+    const char *state = http_query(r, "state"), *after = http_query(r, "starting_after"),
+               *ref = http_query(r, "external_ref");
     struct list *l = MEM_NEW(struct list);
-    *l = (struct list){.api = api, .r = r, .limit = limit, .shard_count = api->store->shard_count, .with_steps = expands(r, "steps")};
+    *l = (struct list){
+        .api = api, .r = r, .limit = limit, .shard_count = api->store->shard_count, .with_steps = expands(r, "steps")};
     l->shards = mem_alloc(sizeof *l->shards * l->shard_count);
     l->out = json_array();
     api->store->busy++;
     l->order = state && *state ? "since_ms" : "created_ms";
     enum import_state parsed;
     if (state && *state && !import_state_parse(state, &parsed))
-        (void)err_set(&l->err, ERR_FIELD_INVALID, "state is one of accepted running waiting held paused failed completed cancelled undoing undone");
+        (void)err_set(&l->err, ERR_FIELD_INVALID,
+                      "state is one of accepted running waiting held paused failed completed cancelled undoing undone");
     else if (after && !read_cursor(l, after))
         (void)err_set(&l->err, ERR_FIELD_INVALID, "starting_after is the `next` of an earlier answer");
     if (l->err.code)

@@ -9,12 +9,15 @@
 
 static json_t *brief(const char *import_id, const json_t *doc, const char *state)
 {
-    json_t *out = json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", import_id, "external_ref", json_str_at(doc, "external_ref"),
-                            "livemode", (int)json_bool_at(doc, "livemode"), "state", state, "playbook", json_str_at(doc, "playbook"));
+    json_t *out = json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", import_id, "external_ref",
+                            json_str_at(doc, "external_ref"), "livemode", (int)json_bool_at(doc, "livemode"), "state",
+                            state, "playbook", json_str_at(doc, "playbook"));
     json_put(out, "customer", json_deep_copy(json_at(doc, "customer")));
     json_put(out, "organization", json_deep_copy(json_at(doc, "organization")));
-    json_put(out, "names", json_make("{s:s, s:s, s:s, s:s}", "id", json_str_at(doc, "vars.id"), "root_email", json_str_at(doc, "vars.root_email"),
-                                     "bucket", json_str_at(doc, "vars.bucket"), "report", json_str_at(doc, "vars.report")));
+    json_put(out, "names",
+             json_make("{s:s, s:s, s:s, s:s}", "id", json_str_at(doc, "vars.id"), "root_email",
+                       json_str_at(doc, "vars.root_email"), "bucket", json_str_at(doc, "vars.bucket"), "report",
+                       json_str_at(doc, "vars.report")));
     return out;
 }
 
@@ -46,7 +49,8 @@ static void submitted(void *arg, const struct err *err, const struct submit_outc
         return;
     }
     op->api->imports_accepted++;
-    log_event(LOG_INFO, "import.accepted", "import", outcome->import_id, "external_ref", json_str_at(outcome->doc, "external_ref"), NULL);
+    log_event(LOG_INFO, "import.accepted", "import", outcome->import_id, "external_ref",
+              json_str_at(outcome->doc, "external_ref"), NULL);
     AUTO_FREE char *location = mem_printf("/v1/imports/%s", outcome->import_id);
     op_reply(op, 202, brief(outcome->import_id, outcome->doc, "accepted"), location);
 }
@@ -61,10 +65,12 @@ static void start(struct op *op)
     struct input_context ctx = store_context(op->api->store);
     input_read(&ctx, INPUT_JSON, bytes, len, &input, &faults);
     if (!faults.count && input.count != 1)
-        faults_add(&faults, (struct place){.field = ""}, ERR_SYNTAX, "one import is one JSON object; lists go to /v1/batches");
+        faults_add(&faults, (struct place){.field = ""}, ERR_SYNTAX,
+                   "one import is one JSON object; lists go to /v1/batches");
     if (faults.count) {
         struct err err = {0};
-        (void)err_set(&err, faults_first(&faults), "%zu fault%s in the request; nothing was created", faults.count, faults.count == 1 ? "" : "s");
+        (void)err_set(&err, faults_first(&faults), "%zu fault%s in the request; nothing was created", faults.count,
+                      faults.count == 1 ? "" : "s");
         op->api->imports_refused++;
         op_fail(op, &err, faults.list);
         return;

@@ -36,13 +36,17 @@ static void put_done(void *arg, const struct err *err)
     struct op *op = p->op;
     struct store *s = op->api->store;
     if (!err) {
-        log_event(LOG_INFO, "profile.stored", "name", profile_name(p->profile), "digest", profile_digest(p->profile), NULL);
-        if (str_eq(profile_name(s->profile), profile_name(p->profile)) && profile_version(p->profile) > profile_version(s->profile)) {
+        log_event(LOG_INFO, "profile.stored", "name", profile_name(p->profile), "digest", profile_digest(p->profile),
+                  NULL);
+        if (str_eq(profile_name(s->profile), profile_name(p->profile)) &&
+            profile_version(p->profile) > profile_version(s->profile)) {
             profile_unref(s->profile);
             s->profile = profile_ref(p->profile);
         }
-        op_reply(op, 200, json_make("{s:s, s:I, s:s}", "name", profile_name(p->profile), "version", (json_int_t)profile_version(p->profile), "digest",
-                                    profile_digest(p->profile)), NULL);
+        op_reply(op, 200,
+                 json_make("{s:s, s:I, s:s}", "name", profile_name(p->profile), "version",
+                           (json_int_t)profile_version(p->profile), "digest", profile_digest(p->profile)),
+                 NULL);
     } else {
         op_fail(op, err, NULL);
     }
@@ -64,7 +68,8 @@ void profiles_put(struct http_request *r, void *arg)
         return;
     }
     if (!str_eq(profile_name(profile), http_param(r, 0))) {
-        op_fail_code(op, ERR_PROFILE_INVALID, "the profile's name is %s, the path says otherwise", profile_name(profile));
+        op_fail_code(op, ERR_PROFILE_INVALID, "the profile's name is %s, the path says otherwise",
+                     profile_name(profile));
         profile_unref(profile);
         return;
     }
@@ -88,8 +93,9 @@ void errors_get(struct http_request *r, void *arg)
     json_t *data = json_array();
     for (int i = 1; i < ERR_CODE_COUNT; i++) {
         const struct err_info *info = err_info((enum err_code)i);
-        (void)json_array_append_new(data, json_make("{s:s, s:s, s:s, s:s, s:s}", "code", info->name, "title", info->title, "owner",
-                                                    err_owner_name(info->owner), "retry", err_retry_name(info->retry), "fix", info->fix));
+        (void)json_array_append_new(data, json_make("{s:s, s:s, s:s, s:s, s:s}", "code", info->name, "title",
+                                                    info->title, "owner", err_owner_name(info->owner), "retry",
+                                                    err_retry_name(info->retry), "fix", info->fix));
     }
     http_reply_json(r, 200, json_make("{s:o}", "data", data));
 }

@@ -7,10 +7,12 @@
 #include <regex.h>
 #include <stdio.h>
 
-/* ---- List ------------------------------------------------------------------------------------------------------------------- */
+/* ---- List
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
-/* Oldest first over all shards: the oldest head is taken until there are enough. The cursor is the last one taken of each
- * shard ("imp_../3@1700000000000", joined by commas), what the filter left out included. */
+/* Oldest first over all shards: the oldest head is taken until there are enough. The cursor is the last one taken of
+ * each shard ("imp_../3@1700000000000", joined by commas), what the filter left out included. */
 #define MEMBER_BYTES (IMPORT_ID_BYTES + 32)
 #define PAGE 500
 
@@ -71,7 +73,8 @@ static void walk_reply(struct walk *w)
     for (size_t i = 0; i < json_array_size(w->rows); i++) {
         const json_t *row = json_array_get(w->rows, i);
         const char *id = json_str_at(row, "import_id");
-        json_t *view = import_task_view(json_object_get(w->api->documents, id), id, row_step(w, row), json_at(row, "task"), json_int_at(row, "opened_ms"));
+        json_t *view = import_task_view(json_object_get(w->api->documents, id), id, row_step(w, row),
+                                        json_at(row, "task"), json_int_at(row, "opened_ms"));
         if (view)
             (void)json_array_append_new(data, view);
     }
@@ -116,7 +119,8 @@ static void walk_on(struct walk *w);
 static bool is_wanted(const struct walk *w, const json_t *row)
 {
     const char *party = json_str_at(row, "task.party");
-    return (!w->party || str_eq(party, w->party) || (str_eq(party, "customer+operator") && str_in_list("customer,operator", w->party))) &&
+    return (!w->party || str_eq(party, w->party) ||
+            (str_eq(party, "customer+operator") && str_in_list("customer,operator", w->party))) &&
            (!w->import_id || str_eq(w->import_id, json_str_at(row, "import_id")));
 }
 
@@ -216,11 +220,13 @@ void tasks_list(struct http_request *r, void *arg)
 {
     struct api *api = arg;
     uint32_t limit = 0;
-    const char *party = http_query(r, "party"), *import_id = http_query(r, "import_id"), *cursor = http_query(r, "starting_after");
+    const char *party = http_query(r, "party"), *import_id = http_query(r, "import_id"),
+               *cursor = http_query(r, "starting_after");
     if (!api_limit(r, 100, 1000, &limit) || (import_id && !api_import_id(r, import_id)))
         return;
     struct walk *w = MEM_NEW(struct walk);
-    *w = (struct walk){.api = api, .r = r, .limit = limit, .rows = json_array(), .shard_count = api->store->shard_count};
+    *w =
+        (struct walk){.api = api, .r = r, .limit = limit, .rows = json_array(), .shard_count = api->store->shard_count};
     w->shards = mem_alloc(sizeof *w->shards * w->shard_count);
     api->store->busy++;
     w->party = party && *party ? mem_dup(party) : NULL;
@@ -237,14 +243,17 @@ void tasks_list(struct http_request *r, void *arg)
         walk_on(w);
 }
 
-/* ---- One ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- One
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
 /* "tsk_<import id without imp_>.<step>" */
 static bool read_task_id(struct op *op, const char *id, char step[64])
 {
     const char *dot = strchr(id, '.');
     size_t n = dot ? (size_t)(dot - id) : 0;
-    if (!str_starts(id, "tsk_") || n < 8 || n >= IMPORT_ID_BYTES || strlen(dot + 1) >= 64 || !shape_is_name(dot + 1, 63)) {
+    if (!str_starts(id, "tsk_") || n < 8 || n >= IMPORT_ID_BYTES || strlen(dot + 1) >= 64 ||
+        !shape_is_name(dot + 1, 63)) {
         op_fail_code(op, ERR_NOT_FOUND, "there is no such task");
         return false;
     }
@@ -311,7 +320,9 @@ void tasks_get(struct http_request *r, void *arg)
         import_fetch(op->api, op->import_id, false, task_read, op);
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 static void signalled(void *arg, const struct err *err)
 {
@@ -319,7 +330,9 @@ static void signalled(void *arg, const struct err *err)
     if (err)
         op_fail(op, err, NULL);
     else
-        op_reply(op, 200, json_make("{s:s, s:s, s:s}", "object", "task", "id", http_param(op->r, 0), "import_id", op->import_id), NULL);
+        op_reply(op, 200,
+                 json_make("{s:s, s:s, s:s}", "object", "task", "id", http_param(op->r, 0), "import_id", op->import_id),
+                 NULL);
 }
 
 static bool fits(const char *pattern, const char *text)
@@ -341,13 +354,16 @@ static bool check_done(struct op *op, const json_t *task)
     const json_t *body = op->body;
     const char *code = json_str_at(body, "code"), *pattern = json_str_at(task, "input.pattern");
     if (json_bool_at(task, "attest") && !*json_str_at(body, "note"))
-        faults_add(&faults, (struct place){.field = "note"}, ERR_FIELD_MISSING, "AWS cannot be asked here: say in a note what was done");
+        faults_add(&faults, (struct place){.field = "note"}, ERR_FIELD_MISSING,
+                   "AWS cannot be asked here: say in a note what was done");
     if (json_is_object(json_at(task, "input")) && !*code)
-        faults_add(&faults, (struct place){.field = "code"}, ERR_FIELD_MISSING, "%s is needed", json_str_or(task, "input.label", "the code"));
+        faults_add(&faults, (struct place){.field = "code"}, ERR_FIELD_MISSING, "%s is needed",
+                   json_str_or(task, "input.label", "the code"));
     else if (*code && *pattern && !fits(pattern, code))
         faults_add(&faults, (struct place){.field = "code"}, ERR_FIELD_INVALID, "must look like %s", pattern);
     if (*json_str_at(body, "second_person") && str_eq(json_str_at(body, "second_person"), json_str_at(body, "by")))
-        faults_add(&faults, (struct place){.field = "second_person"}, ERR_FIELD_INVALID, "the second person is another one");
+        faults_add(&faults, (struct place){.field = "second_person"}, ERR_FIELD_INVALID,
+                   "the second person is another one");
     if (!faults.count)
         return true;
     struct err err = {0};
@@ -381,7 +397,8 @@ static void answer(struct op *op, const char *key, const char *known, const char
 {
     char step[64];
     op->value = json_string(key);
-    if (read_task_id(op, http_param(op->r, 0), step) && op_read_body(op, !*required) && op_check_fields(op, known, required))
+    if (read_task_id(op, http_param(op->r, 0), step) && op_read_body(op, !*required) &&
+        op_check_fields(op, known, required))
         import_fetch(op->api, op->import_id, false, answer_read, op);
 }
 

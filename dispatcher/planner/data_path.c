@@ -32,6 +32,7 @@ const char *data_path(const char *relative, char *ret, size_t size)
         }
     }
     /* The build tree: profiles live under deploy/, playbooks under dispatcher/. */
-    const char *folder = str_starts(relative, "profiles/") ? ORGIMPORT_SOURCE_DIR "/deploy" : ORGIMPORT_SOURCE_DIR "/dispatcher";
+    const char *folder =
+        str_starts(relative, "profiles/") ? ORGIMPORT_SOURCE_DIR "/deploy" : ORGIMPORT_SOURCE_DIR "/dispatcher";
     return exists(ret, size, folder, relative) ? ret : "";
 }

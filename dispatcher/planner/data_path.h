@@ -3,5 +3,6 @@
 
 #include <stddef.h>
 
-/* "profiles/doit/profile.json" -> a path that exists, "" when there is none. ORGIMPORT_DATA comes first when it is set. */
+/* "profiles/doit/profile.json" -> a path that exists, "" when there is none. ORGIMPORT_DATA comes first when it is set.
+ */
 const char *data_path(const char *relative, char *ret, size_t size);

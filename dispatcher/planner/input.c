@@ -33,7 +33,8 @@ static uint32_t line_at(const char *bytes, size_t offset)
     return line;
 }
 
-/* The first byte that is not UTF-8. Halving works because a prefix cut inside a character is bad only at its very end. */
+/* The first byte that is not UTF-8. Halving works because a prefix cut inside a character is bad only at its very end.
+ */
 static size_t bad_byte(const char *bytes, size_t len)
 {
     size_t start = 0;
@@ -47,7 +48,8 @@ static size_t bad_byte(const char *bytes, size_t len)
     return len;
 }
 
-static void read_json(const struct input_context *ctx, const char *bytes, size_t len, struct input *ret, struct faults *faults)
+static void read_json(const struct input_context *ctx, const char *bytes, size_t len, struct input *ret,
+                      struct faults *faults)
 {
     struct err err = {0};
     json_auto_t *value = json_read(bytes, len, 32, &err);
@@ -74,7 +76,8 @@ static bool is_blank(const char *bytes, size_t len)
     return true;
 }
 
-static void read_jsonl(const struct input_context *ctx, const char *bytes, size_t len, struct input *ret, struct faults *faults)
+static void read_jsonl(const struct input_context *ctx, const char *bytes, size_t len, struct input *ret,
+                       struct faults *faults)
 {
     uint32_t line = 0;
     for (size_t start = 0; start < len && ret->count <= INPUT_ROWS_MAX;) {
@@ -108,22 +111,25 @@ static void check_duplicates(const struct input *in, struct faults *faults)
             if (!*value)
                 continue;
             if (first)
-                faults_add(faults, (struct place){in->rows[i].line, keys[k]}, ERR_ROW_DUPLICATE, "\"%s\" stands in line %lld already",
-                           faults_show(value, shown), (long long)json_integer_value(first));
+                faults_add(faults, (struct place){in->rows[i].line, keys[k]}, ERR_ROW_DUPLICATE,
+                           "\"%s\" stands in line %lld already", faults_show(value, shown),
+                           (long long)json_integer_value(first));
             else
                 json_put_int(seen, value, in->rows[i].line);
         }
     }
 }
 
-/* Names made for an import must fit (root email, bucket); told here so that nothing of a file enters when one row fails. */
+/* Names made for an import must fit (root email, bucket); told here so that nothing of a file enters when one row
+ * fails. */
 static void check_names(const struct input_context *ctx, const struct input *in, struct faults *faults)
 {
     for (size_t i = 0; i < in->count; i++) {
         struct err err = {0};
         const json_t *request = in->rows[i].request;
         if (plan_check_names(ctx->profile, input_playbook(ctx, request), request, &err) < 0)
-            faults_add_err(faults, (struct place){in->rows[i].line, json_has(request, "id") ? "id" : "customer.name"}, &err);
+            faults_add_err(faults, (struct place){in->rows[i].line, json_has(request, "id") ? "id" : "customer.name"},
+                           &err);
     }
 }
 
@@ -147,8 +153,8 @@ static enum input_format guess(const char *bytes, size_t len)
     return first || *next == '{' ? INPUT_JSONL : INPUT_JSON;
 }
 
-void input_read(const struct input_context *ctx, enum input_format format, const char *bytes, size_t len, struct input *ret,
-                struct faults *faults)
+void input_read(const struct input_context *ctx, enum input_format format, const char *bytes, size_t len,
+                struct input *ret, struct faults *faults)
 {
     *ret = (struct input){0};
     if (len > INPUT_BYTES_MAX) {

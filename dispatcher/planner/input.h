@@ -18,8 +18,8 @@ struct input_context { /* borrowed; `sealing` is not needed: only the shape of s
 };
 
 struct input_row {
-    uint32_t line;    /* 0 for one JSON document */
-    json_t *request;  /* as POST /v1/imports takes it, checked, defaults not yet put in */
+    uint32_t line;   /* 0 for one JSON document */
+    json_t *request; /* as POST /v1/imports takes it, checked, defaults not yet put in */
 };
 struct input {
     size_t count;
@@ -27,8 +27,8 @@ struct input {
 };
 
 /* Everything wrong goes to `faults`; rows are complete only when there are none. AUTO looks at the first bytes. */
-void input_read(const struct input_context *ctx, enum input_format format, const char *bytes, size_t len, struct input *ret,
-                struct faults *faults);
+void input_read(const struct input_context *ctx, enum input_format format, const char *bytes, size_t len,
+                struct input *ret, struct faults *faults);
 void input_done(struct input *in);
 /* One request (already JSON): adds its faults. */
 void input_check(const struct input_context *ctx, const json_t *request, uint32_t line, struct faults *faults);

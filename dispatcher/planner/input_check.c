@@ -5,6 +5,7 @@
 #include "common/crypto/seal.h"
 #include "dispatcher/planner/input.h"
 #include "dispatcher/planner/key_guard.h"
+#include "dispatcher/planner/loose.h"
 #include "dispatcher/planner/plan.h"
 #include "dispatcher/planner/shape.h"
 
@@ -36,20 +37,22 @@ static void invalid(struct check *c, const char *path, const char *value, const 
     faults_add(c->faults, AT(c, path), ERR_FIELD_INVALID, "\"%s\" is not allowed: %s", faults_show(value, shown), what);
 }
 
-#define TEXT_CHECK(name_, test_, what_)                                              \
-    static void name_(struct check *c, const char *path, const json_t *value)        \
-    {                                                                                \
-        const char *text = json_string_value(value);                                 \
-        if (!(test_))                                                                \
-            invalid(c, path, text, what_);                                           \
+#define TEXT_CHECK(name_, test_, what_)                                                                                \
+    static void name_(struct check *c, const char *path, const json_t *value)                                          \
+    {                                                                                                                  \
+        const char *text = json_string_value(value);                                                                   \
+        if (!(test_))                                                                                                  \
+            invalid(c, path, text, what_);                                                                             \
     }
 
 TEXT_CHECK(check_ref, shape_is_printable(text, 128), "1 to 128 characters, none of them a control character")
 TEXT_CHECK(check_text, shape_is_printable(text, 200), "1 to 200 characters, none of them a control character")
 TEXT_CHECK(check_domain, shape_is_host(text), "a domain like acme.example")
-TEXT_CHECK(check_country, strlen(text) == 2 && isupper((unsigned char)text[0]) && isupper((unsigned char)text[1]), "two capital letters (ISO 3166)")
+TEXT_CHECK(check_country, strlen(text) == 2 && isupper((unsigned char)text[0]) && isupper((unsigned char)text[1]),
+           "two capital letters (ISO 3166)")
 TEXT_CHECK(check_id, shape_is_slug(text, PLAN_ID_MAX, ""), "1 to 20 lower-case letters and digits")
-TEXT_CHECK(check_org, str_starts(text, "o-") && strlen(text) >= 12 && shape_is_slug(text + 2, 32, ""), "an organization id like o-exampleorgid")
+TEXT_CHECK(check_org, str_starts(text, "o-") && strlen(text) >= 12 && shape_is_slug(text + 2, 32, ""),
+           "an organization id like o-exampleorgid")
 TEXT_CHECK(check_region, shape_is_region(text), "an AWS region like us-east-1")
 TEXT_CHECK(check_mfa, str_eq(text, "overlap") || str_eq(text, "classic"), "overlap or classic")
 TEXT_CHECK(check_method, str_eq(text, "sealed_key") || str_eq(text, "role"), "sealed_key or role")
@@ -70,13 +73,15 @@ static void check_account(struct check *c, const char *path, const json_t *value
     if (shape_is_account_id(text))
         return;
     if (text[digits] == 0 && digits < 12 && digits > 0)
-        faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID, "\"%s\" has %zu digits, not 12: a spreadsheet may have dropped leading zeros",
-                   text, digits);
+        faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID,
+                   "\"%s\" has %zu digits, not 12: a spreadsheet may have dropped leading zeros", text, digits);
     else if (strpbrk(text, "eE") && strpbrk(text, ".+0123456789"))
-        faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID, "\"%s\" is a number in scientific notation: a spreadsheet has damaged the id",
+        faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID,
+                   "\"%s\" is a number in scientific notation: a spreadsheet has damaged the id",
                    faults_show(text, shown));
     else if (text[digits] == '-' || text[digits] == ' ')
-        faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID, "\"%s\": write the 12 digits without separators", faults_show(text, shown));
+        faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID, "\"%s\": write the 12 digits without separators",
+                   faults_show(text, shown));
     else
         faults_add(c->faults, AT(c, path), ERR_ACCOUNT_ID, "\"%s\" is not 12 digits", faults_show(text, shown));
 }
@@ -87,7 +92,8 @@ static void check_playbook(struct check *c, const char *path, const json_t *valu
     for (size_t i = 0; i < c->ctx->playbook_count; i++)
         if (playbook_is(c->ctx->playbooks[i], json_string_value(value)))
             return;
-    faults_add(c->faults, AT(c, path), ERR_PLAYBOOK_UNKNOWN, "there is no playbook \"%s\"", faults_show(json_string_value(value), shown));
+    faults_add(c->faults, AT(c, path), ERR_PLAYBOOK_UNKNOWN, "there is no playbook \"%s\"",
+               faults_show(json_string_value(value), shown));
 }
 
 static void check_billing(struct check *c, const char *path, const json_t *value)
@@ -111,7 +117,8 @@ static void check_role_arn(struct check *c, const char *path, const json_t *valu
         return;
     }
     if (shape_is_account_id(mine) && strncmp(arn + 13, mine, 12) != 0)
-        faults_add(c->faults, AT(c, path), ERR_FIELD_INVALID, "the role lies in account %.12s, not in %s", arn + 13, mine);
+        faults_add(c->faults, AT(c, path), ERR_FIELD_INVALID, "the role lies in account %.12s, not in %s", arn + 13,
+                   mine);
 }
 
 static void check_sealed(struct check *c, const char *path, const json_t *value)
@@ -138,13 +145,14 @@ static void check_contacts(struct check *c, const char *path, const json_t *valu
         const json_t *one = json_array_get(value, i);
         /* Bulk files name contacts by role ("contacts.cloud_admin.email"), JSON by position. */
         const char *role = json_str_at(one, "role");
-        AUTO_FREE char *at = c->line && shape_is_name(role, 40) ? mem_printf("%s.%s", path, role) : mem_printf("%s.%zu", path, i);
+        AUTO_FREE char *at =
+            c->line && shape_is_name(role, 40) ? mem_printf("%s.%s", path, role) : mem_printf("%s.%zu", path, i);
         AUTO_FREE char *email = mem_printf("%s.email", at);
         if (!shape_is_name(role, 40))
             faults_add(c->faults, AT(c, at), ERR_FIELD_INVALID, "a contact has a role like cloud_admin or security");
         if (!shape_is_email(json_str_at(one, "email")))
             invalid(c, email, json_str_at(one, "email"), "an email address");
-        json_t *object = (json_t *)(uintptr_t)one;
+        json_t *object = loose(one);
         for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
             AUTO_FREE char *field = mem_printf("%s.%s", at, json_object_iter_key(it));
             if (!str_in_list("role,name,email,notify", json_object_iter_key(it)))
@@ -155,12 +163,13 @@ static void check_contacts(struct check *c, const char *path, const json_t *valu
 
 static void check_texts(struct check *c, const char *path, const json_t *value)
 {
-    json_t *object = (json_t *)(uintptr_t)value;
+    json_t *object = loose(value);
     for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
         const char *key = json_object_iter_key(it), *text = json_string_value(json_object_iter_value(it));
         AUTO_FREE char *field = mem_printf("%s.%s", path, key);
         if (!shape_is_name(key, 40))
-            faults_add(c->faults, AT(c, field), ERR_FIELD_INVALID, "names are lower-case letters, digits and _ (at most 40)");
+            faults_add(c->faults, AT(c, field), ERR_FIELD_INVALID,
+                       "names are lower-case letters, digits and _ (at most 40)");
         else if (!text || (*text && !shape_is_printable(text, 500)))
             faults_add(c->faults, AT(c, field), ERR_FIELD_INVALID, "must be a text of at most 500 characters");
     }
@@ -171,12 +180,14 @@ static void check_texts(struct check *c, const char *path, const json_t *value)
 static void check_vars(struct check *c, const char *path, const json_t *value)
 {
     check_texts(c, path, value);
-    json_t *object = (json_t *)(uintptr_t)value;
+    json_t *object = loose(value);
     for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it))
         for (size_t i = 0; profile_builtin_vars[i]; i++)
-            if (str_eq(profile_builtin_vars[i], json_object_iter_key(it)) && !str_eq(profile_builtin_vars[i], "cloudhealth_external_id")) {
+            if (str_eq(profile_builtin_vars[i], json_object_iter_key(it)) &&
+                !str_eq(profile_builtin_vars[i], "cloudhealth_external_id")) {
                 AUTO_FREE char *field = mem_printf("%s.%s", path, profile_builtin_vars[i]);
-                faults_add(c->faults, AT(c, field), ERR_FIELD_INVALID, "this variable is made by orgimport and cannot be given");
+                faults_add(c->faults, AT(c, field), ERR_FIELD_INVALID,
+                           "this variable is made by orgimport and cannot be given");
             }
 }
 
@@ -274,9 +285,10 @@ static bool has_children(const char *path)
     return false;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as deep as json_read allows
 static void check_known(struct check *c, const json_t *object, const char *prefix)
 {
-    json_t *o = (json_t *)(uintptr_t)object;
+    json_t *o = loose(object);
     for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
         const char *key = json_object_iter_key(it);
         AUTO_FREE char *path = mem_printf("%s%s%s", prefix, *prefix ? "." : "", key);
@@ -284,7 +296,8 @@ static void check_known(struct check *c, const json_t *object, const char *prefi
         if (json_object_get(c->keyed, path))
             continue;
         if (!field && key_guard_name(key))
-            faults_add(c->faults, AT(c, path), ERR_SECRET_IN_INPUT, "a secret is never part of an import; use --credentials or PUT .../credential");
+            faults_add(c->faults, AT(c, path), ERR_SECRET_IN_INPUT,
+                       "a secret is never part of an import; use --credentials or PUT .../credential");
         else if (!field || strchr(key, '.'))
             faults_add(c->faults, AT(c, path), ERR_FIELD_UNKNOWN, "an import has no such field");
         else if (has_children(path) && json_is_object(json_object_iter_value(it)))
@@ -317,14 +330,17 @@ static void check_field(struct check *c, const struct field *field)
     }
     bool is_type = field->type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == field->type;
     if (!is_type && field->check == check_account)
-        faults_add(c->faults, AT(c, field->path), ERR_ACCOUNT_ID, "an account id is text in quotes, so that its zeros are kept");
+        faults_add(c->faults, AT(c, field->path), ERR_ACCOUNT_ID,
+                   "an account id is text in quotes, so that its zeros are kept");
     else if (!is_type)
-        faults_add(c->faults, AT(c, field->path), ERR_FIELD_INVALID, "must be %s, not %s", type_name(field->type), type_name(json_typeof(value)));
+        faults_add(c->faults, AT(c, field->path), ERR_FIELD_INVALID, "must be %s, not %s", type_name(field->type),
+                   type_name(json_typeof(value)));
     else if (field->check)
         field->check(c, field->path, value);
 }
 
 /* Keys anywhere: the place is named, the value never. A sealed credential is not looked into: it is ciphertext. */
+// NOLINTNEXTLINE(misc-no-recursion): as deep as json_read allows
 static void check_keys(struct check *c, const json_t *value, const char *path)
 {
     if (json_is_string(value) && key_guard_text(json_string_value(value), json_string_length(value))) {
@@ -337,13 +353,14 @@ static void check_keys(struct check *c, const json_t *value, const char *path)
     }
     if (!json_is_object(value) || str_eq(path, "access.sealed"))
         return;
-    json_t *o = (json_t *)(uintptr_t)value;
+    json_t *o = loose(value);
     for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
         const char *key = json_object_iter_key(it);
         AUTO_FREE char *where = mem_printf("%s%s%s", path, *path ? "." : "", key);
         if (key_guard_text(key, strlen(key))) {
             json_put_bool(c->keyed, where, true);
-            faults_add(c->faults, AT(c, path), ERR_SECRET_IN_INPUT, "the name of a field looks like a secret key; it is not shown");
+            faults_add(c->faults, AT(c, path), ERR_SECRET_IN_INPUT,
+                       "the name of a field looks like a secret key; it is not shown");
             continue;
         }
         check_keys(c, json_object_iter_value(it), where);
@@ -356,13 +373,15 @@ static void check_together(struct check *c)
     if (*arn && str_eq(method, "sealed_key"))
         faults_add(c->faults, AT(c, "access.role_arn"), ERR_FIELD_INVALID, "a role_arn goes with access.method role");
     if (json_has(c->request, "access.sealed") && str_eq(method, "role"))
-        faults_add(c->faults, AT(c, "access.sealed"), ERR_FIELD_INVALID, "a sealed key goes with access.method sealed_key");
+        faults_add(c->faults, AT(c, "access.sealed"), ERR_FIELD_INVALID,
+                   "a sealed key goes with access.method sealed_key");
     const json_t *needed = profile_import_vars(c->ctx->profile);
     for (size_t i = 0; i < json_array_size(needed); i++) {
         const char *name = json_string_value(json_array_get(needed, i));
         AUTO_FREE char *path = mem_printf("vars.%s", name ? name : "");
         if (!json_is_string(json_at(c->request, path)))
-            faults_add(c->faults, AT(c, path), ERR_VARIABLE_UNDEFINED, "the operator profile needs the variable {%s} from each import", name);
+            faults_add(c->faults, AT(c, path), ERR_VARIABLE_UNDEFINED,
+                       "the operator profile needs the variable {%s} from each import", name);
     }
 }
 

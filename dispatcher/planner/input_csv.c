@@ -6,9 +6,26 @@
 #include "dispatcher/planner/shape.h"
 
 static const char *const columns[] = {
-    "external_ref", "playbook", "customer.name", "customer.domain", "customer.country", "organization.partition",
-    "organization.management_account_id", "organization.id", "organization.expected_accounts", "access.method", "access.role_arn",
-    "id", "roles", "billing.profile", "mfa_mode", "region", "window.not_before", "window.days", "window.hours", "window.timezone",
+    "external_ref",
+    "playbook",
+    "customer.name",
+    "customer.domain",
+    "customer.country",
+    "organization.partition",
+    "organization.management_account_id",
+    "organization.id",
+    "organization.expected_accounts",
+    "access.method",
+    "access.role_arn",
+    "id",
+    "roles",
+    "billing.profile",
+    "mfa_mode",
+    "region",
+    "window.not_before",
+    "window.days",
+    "window.hours",
+    "window.timezone",
     "options.rerun",
 };
 static const char *const required[] = {"external_ref", "customer.name", "organization.management_account_id"};
@@ -46,7 +63,8 @@ static bool check_header(const struct csv_row *header, struct faults *faults)
         struct place at = {.line = header->line, .field = name};
         char shown[64];
         if (key_guard_text(name, strlen(name)) || key_guard_name(name))
-            faults_add(faults, at, ERR_SECRET_IN_INPUT, "a column for a secret; keys are handed over with --credentials");
+            faults_add(faults, at, ERR_SECRET_IN_INPUT,
+                       "a column for a secret; keys are handed over with --credentials");
         else if (!*name)
             faults_add(faults, at, ERR_FIELD_MISSING, "column %zu has no name", i + 1);
         else if (!is_column(name))
@@ -123,16 +141,16 @@ static void put_field(json_t *request, const char *column, const char *text)
         return;
     }
     const char *dot = strchr(column, '.');
-    json_t *object = request;
+    json_t *section = request;
     if (dot) {
         AUTO_FREE char *first = mem_dup_bytes(column, (size_t)(dot - column));
-        object = json_object_get(request, first);
-        if (!object) {
-            object = json_object();
-            json_put(request, first, object);
+        section = json_object_get(request, first);
+        if (!section) {
+            section = json_object();
+            json_put(request, first, section);
         }
     }
-    json_put(object, dot ? dot + 1 : column, value_of(column, text));
+    json_put(section, dot ? dot + 1 : column, value_of(column, text));
 }
 
 static json_t *row_request(const struct csv_row *header, const struct csv_row *row)
@@ -144,7 +162,8 @@ static json_t *row_request(const struct csv_row *header, const struct csv_row *r
     return request;
 }
 
-void input_csv_read(const struct input_context *ctx, const char *bytes, size_t len, struct input *ret, struct faults *faults)
+void input_csv_read(const struct input_context *ctx, const char *bytes, size_t len, struct input *ret,
+                    struct faults *faults)
 {
     struct csv csv = {0};
     struct err err = {0};
@@ -164,7 +183,8 @@ void input_csv_read(const struct input_context *ctx, const char *bytes, size_t l
                 continue; /* an empty line */
             if (row->count != csv.rows[0].count) {
                 faults_add(faults, (struct place){.line = row->line, .field = ""}, ERR_SYNTAX,
-                           "%zu fields where the header has %zu: a comma too many or a quote missing", row->count, csv.rows[0].count);
+                           "%zu fields where the header has %zu: a comma too many or a quote missing", row->count,
+                           csv.rows[0].count);
                 continue;
             }
             json_t *request = row_request(&csv.rows[0], row);

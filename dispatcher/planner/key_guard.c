@@ -22,7 +22,8 @@ static bool is_key_id(const char *word, size_t len)
     return true;
 }
 
-/* Hex digests of 40 have one case only and pass; so do words without a digit, which a random secret lacks once in 1,400. */
+/* Hex digests of 40 have one case only and pass; so do words without a digit, which a random secret lacks once in
+ * 1,400. */
 static bool is_secret(const char *word, size_t len)
 {
     if (len != 40)
@@ -63,8 +64,9 @@ bool key_guard_text(const char *text, size_t len)
 
 bool key_guard_name(const char *name)
 {
-    static const char *const parts[] = {"secret_access_key", "secretaccesskey", "access_key_id", "accesskeyid", "session_token",
-                                        "sessiontoken", "password", "private_key", "secret_key", "aws_access_key"};
+    static const char *const parts[] = {"secret_access_key", "secretaccesskey", "access_key_id", "accesskeyid",
+                                        "session_token",     "sessiontoken",    "password",      "private_key",
+                                        "secret_key",        "aws_access_key"};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (strcasestr(name, parts[i]))
             return true;

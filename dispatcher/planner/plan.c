@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/codec/when.h"
 #include "common/crypto/crypto.h"
+#include "dispatcher/planner/loose.h"
 #include "dispatcher/planner/shape.h"
 #include "dispatcher/planner/template.h"
 
@@ -85,7 +86,8 @@ void plan_done(struct plan *p)
     *p = (struct plan){0};
 }
 
-/* ---- Variables ---------------------------------------------------------------------------------------------------- */
+/* ---- Variables ----------------------------------------------------------------------------------------------------
+ */
 
 static void put_facts(const struct plan_input *in, json_t *vars)
 {
@@ -122,7 +124,7 @@ static int put_own(const struct plan_input *in, json_t *vars, struct err *err)
 {
     const json_t *sources[] = {json_at(profile_json(in->profile), "vars"), json_at(in->request, "vars")};
     for (size_t s = 0; s < ARRAY_LEN(sources); s++) {
-        json_t *own = (json_t *)(uintptr_t)sources[s];
+        json_t *own = loose(sources[s]);
         for (void *it = json_object_iter(own); it; it = json_object_iter_next(own, it)) {
             const char *text = json_string_value(json_object_iter_value(it));
             if (!text)
@@ -140,18 +142,26 @@ static int put_names(const struct plan_input *in, json_t *vars, struct err *err)
 {
     static const struct {
         const char *name, *path;
-    } made[] = {{"root_email", "naming.root_email"}, {"bucket", "naming.bucket"}, {"report", "naming.report"},
-                {"report_prefix", "naming.report_prefix"}, {"bootstrap_role", "naming.bootstrap_role"},
-                {"tag_key", "tag.key"}, {"tag_value", "tag.value"}};
+    } made[] = {{"root_email", "naming.root_email"},
+                {"bucket", "naming.bucket"},
+                {"report", "naming.report"},
+                {"report_prefix", "naming.report_prefix"},
+                {"bootstrap_role", "naming.bootstrap_role"},
+                {"tag_key", "tag.key"},
+                {"tag_value", "tag.value"}};
     for (size_t i = 0; i < ARRAY_LEN(made); i++)
         if (put_text(vars, made[i].name, json_str_at(profile_json(in->profile), made[i].path), err) < 0)
             return -1;
     const char *email = json_str_at(vars, "root_email"), *bucket = json_str_at(vars, "bucket");
     if (strlen(email) > PLAN_ROOT_EMAIL_MAX || !shape_is_email(email))
-        return err_set(err, ERR_FIELD_INVALID, "the root email comes out as %s: it must be an address of at most %d characters; choose a shorter id",
-                       email, PLAN_ROOT_EMAIL_MAX);
+        return err_set(
+            err, ERR_FIELD_INVALID,
+            "the root email comes out as %s: it must be an address of at most %d characters; choose a shorter id",
+            email, PLAN_ROOT_EMAIL_MAX);
     if (strlen(bucket) < 3 || strlen(bucket) > BUCKET_NAME_MAX || !shape_is_slug(bucket, BUCKET_NAME_MAX, "-."))
-        return err_set(err, ERR_FIELD_INVALID, "the bucket comes out as %s: 3 to %d lower-case letters, digits, - and .", bucket, BUCKET_NAME_MAX);
+        return err_set(err, ERR_FIELD_INVALID,
+                       "the bucket comes out as %s: 3 to %d lower-case letters, digits, - and .", bucket,
+                       BUCKET_NAME_MAX);
     return 0;
 }
 
@@ -212,7 +222,8 @@ static void cut_display_name(json_t *partner)
     json_put(partner, "display_name", json_stringn(name, len));
 }
 
-static int put_expanded(const struct plan_input *in, json_t *vars, const char *key, const json_t *template, json_t *fallback, struct err *err)
+static int put_expanded(const struct plan_input *in, json_t *vars, const char *key, const json_t *template,
+                        json_t *fallback, struct err *err)
 {
     json_auto_t *owned = fallback;
     json_t *value = template ? template_json(template, vars, err) : json_incref(owned);
@@ -247,7 +258,8 @@ static int put_documents(const struct plan_input *in, json_t *vars, struct err *
         put_expanded(in, vars, "custodians", json_at(p, "custodians"), json_array(), err) < 0)
         return -1;
     json_t *retire = json_object();
-    json_put_bool(retire, "delete_user", json_has(p, "retire.delete_user") ? json_bool_at(p, "retire.delete_user") : true);
+    json_put_bool(retire, "delete_user",
+                  json_has(p, "retire.delete_user") ? json_bool_at(p, "retire.delete_user") : true);
     json_put(vars, "retire", retire);
     json_put(vars, "limits", json_has(p, "limits") ? json_deep_copy(json_at(p, "limits")) : json_object());
     return 0;
@@ -262,7 +274,8 @@ static json_t *make_vars(const struct plan_input *in, struct err *err)
     return TAKE(vars);
 }
 
-int plan_check_names(const struct profile *profile, const struct playbook *playbook, const json_t *request, struct err *err)
+int plan_check_names(const struct profile *profile, const struct playbook *playbook, const json_t *request,
+                     struct err *err)
 {
     struct plan_org org = {0};
     plan_org_id(request, 0, org.id);
@@ -272,7 +285,8 @@ int plan_check_names(const struct profile *profile, const struct playbook *playb
     return put_own(&in, vars, err) < 0 || put_names(&in, vars, err) < 0 ? -1 : 0;
 }
 
-/* ---- The document ---------------------------------------------------------------------------------------------------- */
+/* ---- The document
+ * ---------------------------------------------------------------------------------------------------- */
 
 static json_t *copy_or(const json_t *value, json_t *fallback)
 {
@@ -304,8 +318,9 @@ static void put_head(const struct plan_input *in, json_t *doc)
     if (!json_has(access, "method"))
         json_put_str(access, "method", *json_str_at(access, "role_arn") ? "role" : "sealed_key");
     json_put(doc, "access", access);
-    json_put(doc, "profile", json_make("{s:s, s:I, s:s}", "name", profile_name(in->profile), "version",
-                                       (json_int_t)profile_version(in->profile), "digest", profile_digest(in->profile)));
+    json_put(doc, "profile",
+             json_make("{s:s, s:I, s:s}", "name", profile_name(in->profile), "version",
+                       (json_int_t)profile_version(in->profile), "digest", profile_digest(in->profile)));
 }
 
 static void put_tail(const struct plan_input *in, json_t *doc)

@@ -5,8 +5,8 @@
 #include "dispatcher/planner/playbook.h"
 #include "dispatcher/planner/profile.h"
 
-#define PLAN_ID_MAX 20          /* {id}: so that names stay short enough */
-#define PLAN_ROOT_EMAIL_MAX 64  /* AWS's limit for an account's address */
+#define PLAN_ID_MAX 20         /* {id}: so that names stay short enough */
+#define PLAN_ROOT_EMAIL_MAX 64 /* AWS's limit for an account's address */
 #define PLAN_ACCOUNT_KEY_BYTES 32
 
 /* What is drawn once per organization and kept across its imports. */
@@ -15,13 +15,15 @@ struct plan_org {
     char external_id[33];           /* of the product's roles */
     char external_id_bootstrap[33]; /* of the handed-over role; never mixed with the other */
 };
-/* Draws: the id given, else made of the customer's name and a check of the account, so that it comes out equal each time;
- * `attempt` > 0 gives another one after a clash. External ids are random. */
+/* Draws: the id given, else made of the customer's name and a check of the account, so that it comes out equal each
+ * time; `attempt` > 0 gives another one after a clash. External ids are random. */
 void plan_org_draw(const struct env *env, const json_t *request, uint32_t attempt, struct plan_org *ret);
 /* Only {id}, without anything random (`ret` has PLAN_ID_MAX + 1 bytes). */
 void plan_org_id(const json_t *request, uint32_t attempt, char *ret);
-/* Whether the names of this import come out usable (root email, bucket, undefined variables): cheap, for whole batches. */
-NODISCARD int plan_check_names(const struct profile *profile, const struct playbook *playbook, const json_t *request, struct err *err);
+/* Whether the names of this import come out usable (root email, bucket, undefined variables): cheap, for whole batches.
+ */
+NODISCARD int plan_check_names(const struct profile *profile, const struct playbook *playbook, const json_t *request,
+                               struct err *err);
 json_t *plan_org_json(const struct plan_org *org); /* new reference */
 NODISCARD int plan_org_from_json(const json_t *json, struct plan_org *ret, struct err *err);
 

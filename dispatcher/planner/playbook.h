@@ -1,4 +1,5 @@
-/* Playbooks: a DAG of steps as data (dispatcher/playbooks/NAME.json). An import is pinned to the version it started with. */
+/* Playbooks: a DAG of steps as data (dispatcher/playbooks/NAME.json). An import is pinned to the version it started
+ * with. */
 #pragma once
 
 #include "common/codec/json.h"

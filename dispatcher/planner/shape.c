@@ -80,7 +80,8 @@ static bool is_clock(const char *c)
 
 bool shape_is_hours(const char *text)
 {
-    return text && strlen(text) == 11 && text[5] == '-' && is_clock(text) && is_clock(text + 6) && strncmp(text, text + 6, 5) < 0;
+    return text && strlen(text) == 11 && text[5] == '-' && is_clock(text) && is_clock(text + 6) &&
+           strncmp(text, text + 6, 5) < 0;
 }
 
 bool shape_is_days(const json_t *value)

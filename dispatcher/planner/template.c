@@ -1,4 +1,5 @@
 #include "dispatcher/planner/template.h"
+#include "dispatcher/planner/loose.h"
 
 #include "common/base/mem.h"
 
@@ -9,9 +10,9 @@
 
 /* Walks one text: literal runs and variables go to the callbacks of `sink`. */
 struct sink {
-    struct str *out;    /* expanding */
+    struct str *out; /* expanding */
     const json_t *vars;
-    json_t *names;      /* or collecting */
+    json_t *names; /* or collecting */
 };
 
 static int on_variable(struct sink *to, const char *name, size_t len, struct err *err)
@@ -76,13 +77,13 @@ char *template_text(const char *text, const json_t *vars, struct err *err)
     return str_take(&out);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as deep as json_read allows
 static json_t *expand_object(const json_t *value, const json_t *vars, struct err *err)
 {
     json_auto_t *out = json_object();
     const char *key;
     const json_t *item;
-    for (void *it = json_object_iter((json_t *)(uintptr_t)value); it;
-         it = json_object_iter_next((json_t *)(uintptr_t)value, it)) {
+    for (void *it = json_object_iter(loose(value)); it; it = json_object_iter_next(loose(value), it)) {
         key = json_object_iter_key(it);
         item = json_object_iter_value(it);
         AUTO_FREE char *new_key = template_text(key, vars, err);
@@ -95,6 +96,7 @@ static json_t *expand_object(const json_t *value, const json_t *vars, struct err
 }
 
 /* Recursion is bounded by the depth that json_read() allows. */
+// NOLINTNEXTLINE(misc-no-recursion): as deep as json_read allows
 json_t *template_json(const json_t *value, const json_t *vars, struct err *err)
 {
     if (json_is_string(value)) {
@@ -115,6 +117,7 @@ json_t *template_json(const json_t *value, const json_t *vars, struct err *err)
     return TAKE(out);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as deep as json_read allows
 int template_names(const json_t *value, json_t *set, struct err *err)
 {
     struct sink to = {.names = set};
@@ -125,7 +128,7 @@ int template_names(const json_t *value, json_t *set, struct err *err)
             return -1;
     if (!json_is_object(value))
         return 0;
-    json_t *object = (json_t *)(uintptr_t)value;
+    json_t *object = loose(value);
     for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it))
         if (walk(json_object_iter_key(it), &to, err) < 0 || template_names(json_object_iter_value(it), set, err) < 0)
             return -1;

@@ -1,4 +1,5 @@
-/* `{name}` in texts and in all texts of a JSON document. `${..}` is left alone (IAM's own variables), `{{` is a brace. */
+/* `{name}` in texts and in all texts of a JSON document. `${..}` is left alone (IAM's own variables), `{{` is a brace.
+ */
 #pragma once
 
 #include "common/codec/json.h"

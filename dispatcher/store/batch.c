@@ -24,13 +24,15 @@ void batch_rows_done(struct batch_rows *rows)
     *rows = (struct batch_rows){0};
 }
 
-/* ---- Creating ----------------------------------------------------------------------------------------------------------- */
+/* ---- Creating
+ * ----------------------------------------------------------------------------------------------------------- */
 
-static const char commit_lua[] = "if redis.call('HLEN', KEYS[2]) ~= tonumber(ARGV[2]) then return redis.error_reply('ERR rows are missing') end\n"
-                                 "redis.call('HSET', KEYS[1], 'rows', ARGV[2], 'created_ms', ARGV[3], 'state', 'open', 'done', 0, 'failed', 0)\n"
-                                 "redis.call('PERSIST', KEYS[2])\n"
-                                 "redis.call('SADD', KEYS[3], ARGV[1])\n"
-                                 "return 1\n";
+static const char commit_lua[] =
+    "if redis.call('HLEN', KEYS[2]) ~= tonumber(ARGV[2]) then return redis.error_reply('ERR rows are missing') end\n"
+    "redis.call('HSET', KEYS[1], 'rows', ARGV[2], 'created_ms', ARGV[3], 'state', 'open', 'done', 0, 'failed', 0)\n"
+    "redis.call('PERSIST', KEYS[2])\n"
+    "redis.call('SADD', KEYS[3], ARGV[1])\n"
+    "return 1\n";
 /* Until the commit the rows are nobody's: they go away by themselves. */
 static const char rows_lua[] = "for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end\n"
                                "return redis.call('EXPIRE', KEYS[1], 3600)\n";
@@ -65,7 +67,9 @@ static void commit(struct create *c)
     (void)snprintf(count, sizeof count, "%zu", c->rows.count);
     (void)snprintf(now, sizeof now, "%llu", (unsigned long long)env_unix_ms(c->store->env));
     store_eval(c->store,
-               &(struct store_call){commit_lua, (const char *[]){meta, rows, "bats"}, 3, (const char *[]){c->id, count, now}, 3}, committed, c);
+               &(struct store_call){commit_lua, (const char *[]){meta, rows, "bats"}, 3,
+                                    (const char *[]){c->id, count, now}, 3},
+               committed, c);
 }
 
 static void send_rows(void *arg, const struct err *err, const redisReply *reply)
@@ -109,11 +113,13 @@ void batch_create(struct store *s, struct batch_rows *rows, batch_created_fn *do
     send_rows(c, NULL, NULL);
 }
 
-/* ---- Reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ---------------------------------------------------------------------------------------------------------- */
 
-static const char get_lua[] = "local m = redis.call('HMGET', KEYS[1], 'rows', 'created_ms', 'state', 'done', 'failed')\n"
-                              "if not m[1] then return {} end\n"
-                              "return {m[1], m[2], m[3], m[4], m[5], redis.call('HVALS', KEYS[2])}\n";
+static const char get_lua[] =
+    "local m = redis.call('HMGET', KEYS[1], 'rows', 'created_ms', 'state', 'done', 'failed')\n"
+    "if not m[1] then return {} end\n"
+    "return {m[1], m[2], m[3], m[4], m[5], redis.call('HVALS', KEYS[2])}\n";
 
 struct get {
     char id[BATCH_ID_BYTES];
@@ -128,27 +134,31 @@ static json_int_t number(const redisReply *reply, size_t i)
     return (json_int_t)n;
 }
 
+struct result {
+    int64_t line;
+    json_t *value;
+};
+
 static int by_line(const void *a, const void *b)
 {
-    const json_t *const *x = a, *const *y = b;
-    int64_t m = json_int_at(*x, "line"), n = json_int_at(*y, "line");
-    return m < n ? -1 : m > n;
+    const struct result *x = a, *y = b;
+    return x->line < y->line ? -1 : x->line > y->line;
 }
 
 static json_t *results_of(const redisReply *values)
 {
     size_t count = values && values->type == REDIS_REPLY_ARRAY ? values->elements : 0, kept = 0;
-    json_t **rows = mem_alloc(sizeof *rows * (count + 1));
+    struct result *rows = mem_alloc(sizeof(struct result) * (count + 1));
     for (size_t i = 0; i < count; i++) {
         struct err err;
         json_t *one = json_read(values->element[i]->str, values->element[i]->len, 0, &err);
         if (one)
-            rows[kept++] = one;
+            rows[kept++] = (struct result){json_int_at(one, "line"), one};
     }
-    qsort(rows, kept, sizeof *rows, by_line);
+    qsort(rows, kept, sizeof(struct result), by_line);
     json_t *list = json_array();
     for (size_t i = 0; i < kept; i++)
-        (void)json_array_append_new(list, rows[i]);
+        (void)json_array_append_new(list, rows[i].value);
     mem_free(rows);
     return list;
 }
@@ -162,8 +172,9 @@ static void got(void *arg, const struct err *err, const redisReply *reply)
         (void)err_set(&mine, ERR_NOT_FOUND, "there is no such batch");
         err = &mine;
     } else if (!err) {
-        value = json_make("{s:s, s:s, s:I, s:I, s:I, s:s, s:I}", "object", "batch", "id", g->id, "rows", number(reply, 0), "done",
-                          number(reply, 3), "failed", number(reply, 4), "state", store_text(store_element(reply, 2)), "created_ms", number(reply, 1));
+        value = json_make("{s:s, s:s, s:I, s:I, s:I, s:s, s:I}", "object", "batch", "id", g->id, "rows",
+                          number(reply, 0), "done", number(reply, 3), "failed", number(reply, 4), "state",
+                          store_text(store_element(reply, 2)), "created_ms", number(reply, 1));
         json_put(value, "results", results_of(store_element(reply, 5)));
     }
     g->done(g->arg, err, value);

@@ -21,7 +21,8 @@ void batch_rows_done(struct batch_rows *rows);
 typedef void batch_created_fn(void *arg, const struct err *err, const char *id);
 /* Takes the rows over. */
 void batch_create(struct store *s, struct batch_rows *rows, batch_created_fn *done, void *arg);
-/* {id, rows, done, failed, state, created_ms, results:[..sorted by line]}; from: results with index >= from, at most limit. */
+/* {id, rows, done, failed, state, created_ms, results:[..sorted by line]}; from: results with index >= from, at most
+ * limit. */
 void batch_get(struct store *s, const char *id, store_json_fn *done, void *arg);
 
 struct batch_runner;

@@ -52,7 +52,8 @@ static const char *key_of(const char *id, const char *part, char ret[80])
     return ret;
 }
 
-/* ---- One row ---------------------------------------------------------------------------------------------------------- */
+/* ---- One row
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static const char result_lua[] = "if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 1 then\n"
                                  "  redis.call('HINCRBY', KEYS[1], ARGV[3], 1)\n"
@@ -95,9 +96,11 @@ static void row_submitted(void *arg, const struct err *err, const struct submit_
     if (err && (err->code == ERR_REDIS || err->code == ERR_REDIS_FULL)) {
         row_done(row);
     } else {
-        json_auto_t *result = json_make("{s:I, s:s, s:s}", "line", (json_int_t)json_int_at(row->value, "line"), "external_ref",
-                                        json_str_at(row->value, "request.external_ref"), "status",
-                                        err ? "refused" : outcome->is_new ? "accepted" : "exists");
+        json_auto_t *result = json_make("{s:I, s:s, s:s}", "line", (json_int_t)json_int_at(row->value, "line"),
+                                        "external_ref", json_str_at(row->value, "request.external_ref"), "status",
+                                        err               ? "refused"
+                                        : outcome->is_new ? "accepted"
+                                                          : "exists");
         json_put_str(result, "import_id", err ? NULL : outcome->import_id);
         json_put_str(result, "code", err ? err_info(err->code)->name : NULL);
         json_put_str(result, "error", err ? err->text : NULL);
@@ -106,8 +109,9 @@ static void row_submitted(void *arg, const struct err *err, const struct submit_
         AUTO_FREE char *text = json_text(result);
         eval(r,
              &(struct store_call){result_lua,
-                                  (const char *[]){key_of(row->id, "", meta), key_of(row->id, ":res", results), key_of(row->id, ":rows", rows), "bats"}, 4,
-                                  (const char *[]){index, text, err ? "failed" : "done", row->id}, 4},
+                                  (const char *[]){key_of(row->id, "", meta), key_of(row->id, ":res", results),
+                                                   key_of(row->id, ":rows", rows), "bats"},
+                                  4, (const char *[]){index, text, err ? "failed" : "done", row->id}, 4},
              row_stored, row);
     }
     r->calls--;
@@ -133,7 +137,8 @@ static void start_row(struct batch_runner *r, size_t index, const redisReply *te
     submit_import(r->store, json_at(row->value, "request"), row_submitted, row);
 }
 
-/* ---- A page of rows ------------------------------------------------------------------------------------------------- */
+/* ---- A page of rows -------------------------------------------------------------------------------------------------
+ */
 
 /* Also renews the lease; a lost lease gives nothing back. Rows with a result are left out. */
 static const char page_lua[] = "if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'lost'} end\n"
@@ -168,7 +173,8 @@ static void page_read(void *arg, const struct err *err, const redisReply *reply)
     struct batch_runner *r = arg;
     uint64_t next = 0, index = 0;
     r->is_reading = false;
-    if (err || !str_eq(store_text(store_element(reply, 0)), "ok") || !str_to_u64(store_text(store_element(reply, 2)), UINT32_MAX, &next)) {
+    if (err || !str_eq(store_text(store_element(reply, 0)), "ok") ||
+        !str_to_u64(store_text(store_element(reply, 2)), UINT32_MAX, &next)) {
         go_idle(r); /* lost, or Redis is away: the timer looks again */
     } else {
         r->next = (size_t)next;
@@ -197,13 +203,14 @@ static void read_page(struct batch_runner *r)
     r->is_reading = true;
     eval(r,
          &(struct store_call){page_lua,
-                              (const char *[]){key_of(r->id, ":rows", rows), key_of(r->id, ":res", results), key_of(r->id, ":lease", lease),
-                                               key_of(r->id, "", meta)}, 4,
-                              (const char *[]){r->me, LEASE_MS, next, count}, 4},
+                              (const char *[]){key_of(r->id, ":rows", rows), key_of(r->id, ":res", results),
+                                               key_of(r->id, ":lease", lease), key_of(r->id, "", meta)},
+                              4, (const char *[]){r->me, LEASE_MS, next, count}, 4},
          page_read, r);
 }
 
-/* ---- Finding work --------------------------------------------------------------------------------------------------------- */
+/* ---- Finding work
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void leased(void *arg, const struct err *err, const redisReply *reply)
 {
@@ -230,7 +237,8 @@ static void found(void *arg, const struct err *err, const redisReply *reply)
                    &(struct store_call){"local v = redis.call('GET', KEYS[1])\n"
                                         "if v and v ~= ARGV[1] then return 'NO' end\n"
                                         "return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n",
-                                        (const char *[]){key_of(id, ":lease", lease)}, 1, (const char *[]){r->me, LEASE_MS}, 2},
+                                        (const char *[]){key_of(id, ":lease", lease)}, 1,
+                                        (const char *[]){r->me, LEASE_MS}, 2},
                    leased, r);
     }
     r->calls--;

@@ -25,7 +25,7 @@ struct inbox {
 
 struct entry {
     struct inbox *inbox;
-    char id[48];       /* of the stream entry */
+    char id[48]; /* of the stream entry */
     char reply[256];
     char ref[160];
 };
@@ -53,7 +53,8 @@ static void replied(void *arg, const redisReply *reply)
     mem_free(c);
 }
 
-static bool send_call(struct inbox *in, int argc, const char *const *argv, void (*done)(struct inbox *, void *, const redisReply *), void *arg)
+static bool send_call(struct inbox *in, int argc, const char *const *argv,
+                      void (*done)(struct inbox *, void *, const redisReply *), void *arg)
 {
     struct call *c = MEM_NEW(struct call);
     struct err err;
@@ -66,7 +67,8 @@ static bool send_call(struct inbox *in, int argc, const char *const *argv, void 
     return false;
 }
 
-/* ---- Answering -------------------------------------------------------------------------------------------------------------- */
+/* ---- Answering
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void acked(struct inbox *in, void *arg, const redisReply *reply)
 {
@@ -103,8 +105,14 @@ static void answer(struct entry *e, const char *import_id, const char *status, c
     char out[128];
     queue_key(in->store->queue, 0, "out", out);
     AUTO_FREE char *text = errors ? json_text(errors) : mem_dup("[]");
-    const char *argv[] = {"XADD", *e->reply ? e->reply : out, "MAXLEN", "~", OUT_MAX, "*", "external_ref", e->ref, "import_id", import_id,
-                          "status", status, "errors", text, "entry", e->id};
+    const char *argv[] = {"XADD",         *e->reply ? e->reply : out,
+                          "MAXLEN",       "~",
+                          OUT_MAX,        "*",
+                          "external_ref", e->ref,
+                          "import_id",    import_id,
+                          "status",       status,
+                          "errors",       text,
+                          "entry",        e->id};
     log_event(LOG_INFO, "inbox.answered", "entry", e->id, "status", status, "import", import_id, NULL);
     if (!send_call(in, (int)ARRAY_LEN(argv), argv, answered, e))
         entry_over(in, e);
@@ -131,9 +139,11 @@ static void submitted(void *arg, const struct err *err, const struct submit_outc
     settle(in);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------------------------------------ */
 
-/* Keys of the fleet itself begin with "f:{": an answer written there could do harm, or feed the inbox with its own answers. */
+/* Keys of the fleet itself begin with "f:{": an answer written there could do harm, or feed the inbox with its own
+ * answers. */
 static bool is_reply_key(const struct inbox *in, const char *key)
 {
     char out[128];
@@ -141,7 +151,8 @@ static bool is_reply_key(const struct inbox *in, const char *key)
     size_t prefix = strcspn(out, "{");
     if (str_starts(key, out) && (key[strlen(out)] == 0 || key[strlen(out)] == ':'))
         return true;
-    return strncmp(key, out, prefix) == 0 && key[prefix] && key[prefix] != '{' && strlen(key) < 256 && !strpbrk(key, " \r\n");
+    return strncmp(key, out, prefix) == 0 && key[prefix] && key[prefix] != '{' && strlen(key) < 256 &&
+           !strpbrk(key, " \r\n");
 }
 
 static const redisReply *field_of(const redisReply *fields, const char *name)
@@ -180,13 +191,14 @@ static void handle(struct inbox *in, const redisReply *id, const redisReply *fie
         input_read(&ctx, INPUT_JSON, request->str, request->len, &input, &faults);
     if (input.count == 1) {
         char shown[64];
-        (void)snprintf(e->ref, sizeof e->ref, "%s", faults_show(json_str_at(input.rows[0].request, "external_ref"), shown));
+        (void)snprintf(e->ref, sizeof e->ref, "%s",
+                       faults_show(json_str_at(input.rows[0].request, "external_ref"), shown));
         if (!faults.count)
             (void)snprintf(e->ref, sizeof e->ref, "%s", json_str_at(input.rows[0].request, "external_ref"));
     } else if (!faults.count) {
         faults_add(&faults, (struct place){.field = ""}, ERR_SYNTAX, "one import per entry");
     }
-    if (faults.count) {
+    if (faults.count || !input.rows) {
         answer(e, "", "refused", faults.list);
         return;
     }

@@ -3,8 +3,9 @@
  *   XADD f:{0}:in * request '{"external_ref":..}' [reply f:replies:crm]
  *   answer: XADD f:{0}:out (or the reply key) external_ref X import_id Y status accepted|exists|refused errors '[..]'
  *
- * Invariant: an entry is acknowledged only after its answer stands in the reply stream; whatever is in it, it is answered.
- * Any number of dispatchers share one consumer group; entries of a dead one are taken over. Idempotent by external_ref. */
+ * Invariant: an entry is acknowledged only after its answer stands in the reply stream; whatever is in it, it is
+ * answered. Any number of dispatchers share one consumer group; entries of a dead one are taken over. Idempotent by
+ * external_ref. */
 #pragma once
 
 #include "dispatcher/store/store.h"

@@ -4,15 +4,16 @@
 
 #include <stdio.h>
 
-static const char put_lua[] = "local cur = redis.call('HGET', KEYS[1], ARGV[1])\n"
-                              "if cur then\n"
-                              "  local c = cjson.decode(cur)\n"
-                              "  local digest = redis.call('HGET', KEYS[1], ARGV[1] .. '#digest')\n"
-                              "  if digest == ARGV[4] then return {'same'} end\n"
-                              "  if tonumber(c.version) >= tonumber(ARGV[2]) then return {'older', tostring(c.version)} end\n"
-                              "end\n"
-                              "redis.call('HSET', KEYS[1], ARGV[1], ARGV[3], ARGV[1] .. '@' .. ARGV[2], ARGV[3], ARGV[1] .. '#digest', ARGV[4])\n"
-                              "return {'put'}\n";
+static const char put_lua[] =
+    "local cur = redis.call('HGET', KEYS[1], ARGV[1])\n"
+    "if cur then\n"
+    "  local c = cjson.decode(cur)\n"
+    "  local digest = redis.call('HGET', KEYS[1], ARGV[1] .. '#digest')\n"
+    "  if digest == ARGV[4] then return {'same'} end\n"
+    "  if tonumber(c.version) >= tonumber(ARGV[2]) then return {'older', tostring(c.version)} end\n"
+    "end\n"
+    "redis.call('HSET', KEYS[1], ARGV[1], ARGV[3], ARGV[1] .. '@' .. ARGV[2], ARGV[3], ARGV[1] .. '#digest', ARGV[4])\n"
+    "return {'put'}\n";
 
 struct put {
     store_done_fn *done;

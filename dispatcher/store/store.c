@@ -47,7 +47,8 @@ static void late_fire(uv_timer_t *timer)
     uv_close((uv_handle_t *)timer, late_closed);
 }
 
-static void send_or_fail(struct store *s, int argc, const char *const *argv, const size_t *lens, store_reply_fn *done, void *arg)
+static void send_or_fail(struct store *s, int argc, const char *const *argv, const size_t *lens, store_reply_fn *done,
+                         void *arg)
 {
     struct pending *p = MEM_NEW(struct pending);
     *p = (struct pending){done, arg};
@@ -109,7 +110,8 @@ const char *store_text(const redisReply *reply)
     return reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS) ? reply->str : "";
 }
 
-/* ---- Idempotency keys ------------------------------------------------------------------------------------------------ */
+/* ---- Idempotency keys
+ * ------------------------------------------------------------------------------------------------ */
 
 #define IDEM_OPEN_MS "30000"
 #define IDEM_KEPT_MS "86400000"
@@ -159,7 +161,9 @@ void store_idem_begin(struct store *s, const char *key, const char *digest, stor
     *i = (struct idem){done, arg};
     char name[80];
     idem_name(key, name);
-    store_eval(s, &(struct store_call){idem_begin_lua, (const char *[]){name}, 1, (const char *[]){digest, IDEM_OPEN_MS}, 2}, idem_began, i);
+    store_eval(
+        s, &(struct store_call){idem_begin_lua, (const char *[]){name}, 1, (const char *[]){digest, IDEM_OPEN_MS}, 2},
+        idem_began, i);
 }
 
 struct simple {
@@ -175,13 +179,15 @@ static void simple_done(void *arg, const struct err *err, const redisReply *repl
     mem_free(p);
 }
 
-void store_idem_end(struct store *s, const char *key, const char *digest, const char *response, store_done_fn *done, void *arg)
+void store_idem_end(struct store *s, const char *key, const char *digest, const char *response, store_done_fn *done,
+                    void *arg)
 {
     struct simple *p = MEM_NEW(struct simple);
     *p = (struct simple){done, arg};
     char name[80];
     idem_name(key, name);
     store_eval(s,
-               &(struct store_call){idem_end_lua, (const char *[]){name}, 1, (const char *[]){digest, response ? response : "", IDEM_KEPT_MS}, 3},
+               &(struct store_call){idem_end_lua, (const char *[]){name}, 1,
+                                    (const char *[]){digest, response ? response : "", IDEM_KEPT_MS}, 3},
                simple_done, p);
 }

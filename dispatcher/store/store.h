@@ -50,15 +50,18 @@ void store_command(struct store *s, const char *command, const char *key, size_t
 const char *store_text(const redisReply *reply);
 const redisReply *store_element(const redisReply *reply, size_t index);
 
-/* ---- Idempotency keys ------------------------------------------------------------------------------------------------ */
+/* ---- Idempotency keys
+ * ------------------------------------------------------------------------------------------------ */
 enum store_idem { IDEM_NEW, IDEM_DONE, IDEM_BUSY, IDEM_MISMATCH };
 typedef void store_idem_fn(void *arg, const struct err *err, enum store_idem what, const char *response);
 /* digest: of method, path and body. NEW: ours for 30 s, then somebody else may try. */
 void store_idem_begin(struct store *s, const char *key, const char *digest, store_idem_fn *done, void *arg);
 /* Keeps the response for a day; response NULL forgets the key (nothing happened). */
-void store_idem_end(struct store *s, const char *key, const char *digest, const char *response, store_done_fn *done, void *arg);
+void store_idem_end(struct store *s, const char *key, const char *digest, const char *response, store_done_fn *done,
+                    void *arg);
 
-/* ---- Profiles -------------------------------------------------------------------------------------------------------- */
+/* ---- Profiles
+ * -------------------------------------------------------------------------------------------------------- */
 /* ERR_STATE_CONFLICT when a newer or another profile of that version is stored. */
 void store_profile_put(struct store *s, const struct profile *profile, store_done_fn *done, void *arg);
 /* Takes over a newer version of the default profile, if any. */

@@ -5,37 +5,37 @@
 
 #include <stdio.h>
 
-/* KEYS refs orgs ids.  ARGV ref, account, new import id, given id or "", import that may be replaced or "", then pairs of
- * candidates (id, names as JSON).  Everything is decided before the first write. */
-static const char claim_lua[] =
-    "local ref, acct, imp, given, old = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]\n"
-    "local cur = redis.call('HGET', KEYS[1], ref)\n"
-    "local org = redis.call('HGET', KEYS[2], acct)\n"
-    "local is_mine = false\n"
-    "if cur then\n"
-    "  local id, of = string.match(cur, '^(%S+) (%S+)$')\n"
-    "  if of ~= acct then return {'other', id, of} end\n"
-    "  if id ~= old then is_mine, imp = true, id end\n"
-    "end\n"
-    "if org and given ~= '' and not is_mine then\n"
-    "  local kept = cjson.decode(org).id\n"
-    "  if given ~= kept then return {'kept', kept} end\n"
-    "end\n"
-    "for i = 6, org and 0 or #ARGV, 2 do\n"
-    "  local of = redis.call('HGET', KEYS[3], ARGV[i])\n"
-    "  if not of or of == acct then\n"
-    "    org = ARGV[i + 1]\n"
-    "    redis.call('HSET', KEYS[3], ARGV[i], acct)\n"
-    "    redis.call('HSET', KEYS[2], acct, org)\n"
-    "    break\n"
-    "  end\n"
-    "end\n"
-    "if not org then return {'taken'} end\n"
-    "if is_mine then return {'mine', imp, org} end\n"
-    "redis.call('HSET', KEYS[1], ref, imp .. ' ' .. acct)\n"
-    "return {'new', imp, org}\n";
+/* KEYS refs orgs ids.  ARGV ref, account, new import id, given id or "", import that may be replaced or "", then pairs
+ * of candidates (id, names as JSON).  Everything is decided before the first write. */
+static const char claim_lua[] = "local ref, acct, imp, given, old = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]\n"
+                                "local cur = redis.call('HGET', KEYS[1], ref)\n"
+                                "local org = redis.call('HGET', KEYS[2], acct)\n"
+                                "local is_mine = false\n"
+                                "if cur then\n"
+                                "  local id, of = string.match(cur, '^(%S+) (%S+)$')\n"
+                                "  if of ~= acct then return {'other', id, of} end\n"
+                                "  if id ~= old then is_mine, imp = true, id end\n"
+                                "end\n"
+                                "if org and given ~= '' and not is_mine then\n"
+                                "  local kept = cjson.decode(org).id\n"
+                                "  if given ~= kept then return {'kept', kept} end\n"
+                                "end\n"
+                                "for i = 6, org and 0 or #ARGV, 2 do\n"
+                                "  local of = redis.call('HGET', KEYS[3], ARGV[i])\n"
+                                "  if not of or of == acct then\n"
+                                "    org = ARGV[i + 1]\n"
+                                "    redis.call('HSET', KEYS[3], ARGV[i], acct)\n"
+                                "    redis.call('HSET', KEYS[2], acct, org)\n"
+                                "    break\n"
+                                "  end\n"
+                                "end\n"
+                                "if not org then return {'taken'} end\n"
+                                "if is_mine then return {'mine', imp, org} end\n"
+                                "redis.call('HSET', KEYS[1], ref, imp .. ' ' .. acct)\n"
+                                "return {'new', imp, org}\n";
 
-/* Gives the external_ref back when the shard refused; what it was before (a finished import) is put in its place again. */
+/* Gives the external_ref back when the shard refused; what it was before (a finished import) is put in its place again.
+ */
 static const char release_lua[] = "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then\n"
                                   "  if ARGV[3] ~= '' then return redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end\n"
                                   "  return redis.call('HDEL', KEYS[1], ARGV[1])\n"
@@ -103,16 +103,25 @@ static void submitted(void *arg, const struct err *err, const char *existing_id)
 static int make_plan(struct submit *m, struct err *err)
 {
     plan_done(&m->plan);
-    struct plan_input in = {.profile = m->profile, .playbook = m->playbook, .request = m->request, .import_id = m->import_id, .org = &m->org,
-                            .is_simulated = m->store->is_simulated, .now_ms = env_unix_ms(m->store->env)};
+    struct plan_input in = {.profile = m->profile,
+                            .playbook = m->playbook,
+                            .request = m->request,
+                            .import_id = m->import_id,
+                            .org = &m->org,
+                            .is_simulated = m->store->is_simulated,
+                            .now_ms = env_unix_ms(m->store->env)};
     return plan_import(&in, &m->plan, err);
 }
 
 static void into_shard(struct submit *m)
 {
     AUTO_FREE char *doc = json_text(m->plan.doc);
-    struct queue_submit in = {.import_id = m->import_id, .account_key = m->account_key, .dag = &m->plan.dag, .record = &m->plan.record,
-                              .doc = doc, .credential = m->plan.credential};
+    struct queue_submit in = {.import_id = m->import_id,
+                              .account_key = m->account_key,
+                              .dag = &m->plan.dag,
+                              .record = &m->plan.record,
+                              .doc = doc,
+                              .credential = m->plan.credential};
     queue_submit(m->store->queue, &in, submitted, m);
 }
 
@@ -120,15 +129,17 @@ static int read_claim(struct submit *m, const redisReply *reply, struct err *err
 {
     const char *what = store_text(store_element(reply, 0)), *second = store_text(store_element(reply, 1));
     if (str_eq(what, "other"))
-        return err_set(err, ERR_IMPORT_EXISTS, "external_ref \"%.64s\" belongs to the import %.40s of %.32s", json_str_at(m->request, "external_ref"),
-                       second, store_text(store_element(reply, 2)));
+        return err_set(err, ERR_IMPORT_EXISTS, "external_ref \"%.64s\" belongs to the import %.40s of %.32s",
+                       json_str_at(m->request, "external_ref"), second, store_text(store_element(reply, 2)));
     if (str_eq(what, "kept"))
-        return err_set(err, ERR_FIELD_INVALID, "this organization has the id %.20s since its first import; it cannot change", second);
+        return err_set(err, ERR_FIELD_INVALID,
+                       "this organization has the id %.20s since its first import; it cannot change", second);
     if (str_eq(what, "taken"))
         return err_set(err, ERR_FIELD_INVALID, "another organization has the id %s", m->org.id);
     m->is_claimed = str_eq(what, "new");
     (void)snprintf(m->import_id, sizeof m->import_id, "%s", second);
-    json_auto_t *org = json_read(store_text(store_element(reply, 2)), strlen(store_text(store_element(reply, 2))), 0, err);
+    json_auto_t *org =
+        json_read(store_text(store_element(reply, 2)), strlen(store_text(store_element(reply, 2))), 0, err);
     if (!org || plan_org_from_json(org, &m->org, err) < 0)
         return -1;
     return make_plan(m, err); /* with the names that are kept */
@@ -151,7 +162,8 @@ static void claim(struct submit *m)
     char *names[CANDIDATES] = {0};
     struct plan_org candidates[CANDIDATES];
     const char *given = json_str_at(m->request, "id");
-    const char *args[5 + 2 * CANDIDATES] = {json_str_at(m->request, "external_ref"), m->account_key, m->import_id, given, m->replaces};
+    const char *args[5 + 2 * CANDIDATES] = {json_str_at(m->request, "external_ref"), m->account_key, m->import_id,
+                                            given, m->replaces};
     size_t n = 5;
     for (uint32_t i = 0; i < (*given ? 1 : CANDIDATES); i++) {
         candidates[i] = m->org;
@@ -162,7 +174,8 @@ static void claim(struct submit *m)
         args[n++] = candidates[i].id;
         args[n++] = names[i];
     }
-    store_eval(m->store, &(struct store_call){claim_lua, (const char *[]){"refs", "orgs", "ids"}, 3, args, n}, claimed, m);
+    store_eval(m->store, &(struct store_call){claim_lua, (const char *[]){"refs", "orgs", "ids"}, 3, args, n}, claimed,
+               m);
     for (size_t i = 0; i < CANDIDATES; i++)
         mem_free(names[i]);
 }

@@ -10,6 +10,7 @@ struct submit_outcome {
     const char *import_id;
     const json_t *doc; /* as planned now; for an existing import the stored one may differ */
 };
-/* Errors: those of plan_import, ERR_IMPORT_EXISTS (text names the import), ERR_FIELD_INVALID (id taken), ERR_REDIS (try again). */
+/* Errors: those of plan_import, ERR_IMPORT_EXISTS (text names the import), ERR_FIELD_INVALID (id taken), ERR_REDIS (try
+ * again). */
 typedef void submit_fn(void *arg, const struct err *err, const struct submit_outcome *outcome);
 void submit_import(struct store *s, const json_t *request, submit_fn *done, void *arg);

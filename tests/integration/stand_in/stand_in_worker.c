@@ -1,4 +1,5 @@
-/* stand_in_worker REDIS_URL SHARDS PLAYBOOK SCRIPT: takes imports from the real queue and ends their steps as SCRIPT says.
+/* stand_in_worker REDIS_URL SHARDS PLAYBOOK SCRIPT: takes imports from the real queue and ends their steps as SCRIPT
+ * says.
  *
  * SCRIPT is a JSON file, read again before each round: {"step name": {"outcome":"D|W|H|F", "party":"customer",
  *   "task":{..}, "result":{..}, "error":{..}, "until":"done", "big":true}}; a step that is not named is DONE at once.
@@ -146,9 +147,15 @@ static void end_step(struct hold *h, const json_t *how, bool is_signalled)
         h->result = mem_printf("{\"grade\":\"%s\"}", is_signalled ? "attested" : "probed");
     h->task = outcome == 'D' ? mem_dup("") : text_at(how, "task");
     h->error = outcome == 'D' ? mem_dup("") : text_at(how, "error");
-    h->item = (struct queue_item){.outcome = (enum queue_outcome)outcome, .import_id = h->id, .step = h->step, .delay_ms = 600000,
+    h->item = (struct queue_item){.outcome = (enum queue_outcome)outcome,
+                                  .import_id = h->id,
+                                  .step = h->step,
+                                  .delay_ms = 600000,
                                   .token = {r->fence, r->nonce, r->steps[h->step].claim_version},
-                                  .party = party_of(json_str_or(how, "party", "customer")), .result = h->result, .task = h->task, .error = h->error};
+                                  .party = party_of(json_str_or(how, "party", "customer")),
+                                  .result = h->result,
+                                  .task = h->task,
+                                  .error = h->error};
     if (h->result && json_bool_at(how, "big"))
         put_big(h);
     else
@@ -180,7 +187,8 @@ static void work(struct hold *h)
     }
 }
 
-/* ---- Claiming ---------------------------------------------------------------------------------------------------------- */
+/* ---- Claiming
+ * ---------------------------------------------------------------------------------------------------------- */
 
 struct claiming {
     struct stand_in *me;
@@ -278,8 +286,8 @@ int main(int argc, char **argv)
     me.timer.data = &me;
     struct redis_options redis = {.url = argv[1], .client_name = "stand-in", .env = env_system()};
     struct queue_options options = {.prefix = "f", .shard_count = me.shards, .is_simulated = true, .env = env_system()};
-    if (uv_loop_init(&me.loop) != 0 || uv_timer_init(&me.loop, &me.timer) != 0 || playbook_load(argv[3], &me.playbook, &err) < 0 ||
-        redis_new(&me.loop, &redis, &me.redis, &err) < 0) {
+    if (uv_loop_init(&me.loop) != 0 || uv_timer_init(&me.loop, &me.timer) != 0 ||
+        playbook_load(argv[3], &me.playbook, &err) < 0 || redis_new(&me.loop, &redis, &me.redis, &err) < 0) {
         (void)fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -16,7 +16,8 @@ static int setup(void **state)
     struct err err = {0};
     AUTO_FAULTS struct faults faults;
     faults_init(&faults);
-    assert_int_equal(profile_load(TEST_SOURCE_DIR "/tests/unit/dispatcher/planner/profile.json", &profile, &faults, &err), 0);
+    assert_int_equal(
+        profile_load(TEST_SOURCE_DIR "/tests/unit/dispatcher/planner/profile.json", &profile, &faults, &err), 0);
     assert_int_equal(playbook_load(TEST_SOURCE_DIR "/dispatcher/playbooks/payer-handover.json", &playbook, &err), 0);
     return 0;
 }
@@ -32,8 +33,10 @@ static int teardown(void **state)
 static json_t *request(const char *more)
 {
     struct err err = {0};
-    AUTO_FREE char *text = mem_printf("{\"external_ref\":\"sf-1\",\"customer\":{\"name\":\"Acme GmbH & Co\",\"country\":\"DE\"},"
-                                      "\"organization\":{\"management_account_id\":\"111122223333\"}%s}", more);
+    AUTO_FREE char *text =
+        mem_printf("{\"external_ref\":\"sf-1\",\"customer\":{\"name\":\"Acme GmbH & Co\",\"country\":\"DE\"},"
+                   "\"organization\":{\"management_account_id\":\"111122223333\"}%s}",
+                   more);
     json_t *value = json_read(text, strlen(text), 0, &err);
     assert_non_null(value);
     return value;
@@ -43,8 +46,13 @@ static int make(const json_t *in, struct plan *ret, struct err *err)
 {
     struct plan_org org;
     plan_org_draw(env_system(), in, 0, &org);
-    struct plan_input input = {.profile = profile, .playbook = playbook, .request = in, .import_id = "imp_00test", .org = &org,
-                               .is_simulated = true, .now_ms = 1700000000000};
+    struct plan_input input = {.profile = profile,
+                               .playbook = playbook,
+                               .request = in,
+                               .import_id = "imp_00test",
+                               .org = &org,
+                               .is_simulated = true,
+                               .now_ms = 1700000000000};
     return plan_import(&input, ret, err);
 }
 
@@ -59,8 +67,10 @@ static void expands_the_profile_into_variables(void **state)
     assert_string_equal(json_str_at(d, "vars.root_email"), "awsops+acme42@testop.example");
     assert_string_equal(json_str_at(d, "vars.report_definition.S3Bucket"), "testop-awsops-acme42");
     assert_string_equal(json_str_at(d, "vars.report_definition.ReportName"), "testop-awsops-acme42");
-    assert_string_equal(json_str_at(d, "vars.roles.cmp.trust.Statement.0.Principal.AWS"), "arn:aws:iam::068664126052:root");
-    assert_string_equal(json_str_at(d, "vars.roles.cmp.policies.0.document.Statement.0.Sid"), "onboarding of Test Operator");
+    assert_string_equal(json_str_at(d, "vars.roles.cmp.trust.Statement.0.Principal.AWS"),
+                        "arn:aws:iam::068664126052:root");
+    assert_string_equal(json_str_at(d, "vars.roles.cmp.policies.0.document.Statement.0.Sid"),
+                        "onboarding of Test Operator");
     assert_string_equal(json_str_at(d, "vars.roles.cmp.managed.0"), "arn:aws:iam::aws:policy/SecurityAudit");
     assert_string_equal(json_str_at(d, "vars.roles.cmp.description"), "for Acme GmbH & Co");
     assert_string_equal(json_str_at(d, "vars.bucket_policy.0.Condition.x"), "${aws:username}");
@@ -82,7 +92,8 @@ static void skips_what_was_not_contracted(void **state)
 {
     (void)state;
     struct err err = {0};
-    json_auto_t *plain = request(""), *all = request(",\"roles\":[\"cmp\",\"cloudhealth\"],\"vars\":{\"cloudhealth_external_id\":\"v-1\"}");
+    json_auto_t *plain = request(""),
+                *all = request(",\"roles\":[\"cmp\",\"cloudhealth\"],\"vars\":{\"cloudhealth_external_id\":\"v-1\"}");
     AUTO_PLAN struct plan a = {0};
     AUTO_PLAN struct plan b = {0};
     assert_int_equal(make(plain, &a, &err), 0);
@@ -99,7 +110,8 @@ static void keeps_a_sealed_credential_out_of_the_document(void **state)
 {
     (void)state;
     struct err err = {0};
-    json_auto_t *in = request(",\"access\":{\"method\":\"sealed_key\",\"sealed\":{\"epoch\":\"1\",\"sealed\":\"QUJD\"}}");
+    json_auto_t *in =
+        request(",\"access\":{\"method\":\"sealed_key\",\"sealed\":{\"epoch\":\"1\",\"sealed\":\"QUJD\"}}");
     AUTO_PLAN struct plan plan = {0};
     assert_int_equal(make(in, &plan, &err), 0);
     AUTO_FREE char *doc = json_text(plan.doc);
@@ -131,7 +143,8 @@ static void cuts_a_display_name_and_puts_the_billing_profile(void **state)
     (void)state;
     struct err err = {0};
     json_auto_t *in = request(",\"billing\":{\"profile\":\"emea\"}");
-    json_put_str(json_object_get(in, "customer"), "name", "Gesellschaft f\xc3\xbcr \xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc lange Namen");
+    json_put_str(json_object_get(in, "customer"), "name",
+                 "Gesellschaft f\xc3\xbcr \xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc lange Namen");
     AUTO_PLAN struct plan plan = {0};
     assert_int_equal(make(in, &plan, &err), 0);
     assert_true(strlen(json_str_at(plan.doc, "vars.partner.display_name")) <= 30);
@@ -210,11 +223,15 @@ static void refuses_playbooks_with_cycles_and_strangers(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\",\"needs\":[\"b\"]},"
+        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\","
+        "\"needs\":[\"b\"]},"
         "{\"id\":\"b\",\"title\":\"B\",\"kind\":\"aws\",\"class\":\"writer\",\"needs\":[\"a\"]}]}",
-        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\",\"needs\":[\"z\"]}]}",
-        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"magic\",\"class\":\"writer\"}]}",
-        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\"},{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\"}]}",
+        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\","
+        "\"needs\":[\"z\"]}]}",
+        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"magic\",\"class\":"
+        "\"writer\"}]}",
+        "{\"name\":\"p\",\"version\":1,\"steps\":[{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\"},"
+        "{\"id\":\"a\",\"title\":\"A\",\"kind\":\"aws\",\"class\":\"writer\"}]}",
         "{\"name\":\"p\",\"version\":0,\"steps\":[]}",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -258,7 +275,8 @@ static void the_shipped_profile_is_usable(void **state)
     json_auto_t *in = request(",\"roles\":[\"cmp\",\"cloudhealth\",\"awsadmin\"]");
     struct plan_org org;
     plan_org_draw(env_system(), in, 0, &org);
-    struct plan_input input = {.profile = p, .playbook = playbook, .request = in, .import_id = "imp_00test", .org = &org, .now_ms = 1};
+    struct plan_input input = {
+        .profile = p, .playbook = playbook, .request = in, .import_id = "imp_00test", .org = &org, .now_ms = 1};
     AUTO_PLAN struct plan plan = {0};
     assert_int_equal(plan_import(&input, &plan, &err), 0);
 }
