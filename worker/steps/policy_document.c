@@ -264,10 +264,9 @@ static void keep_foreign(struct str *out, const char *from, const char *to, cons
     str_add_bytes(out, from, (size_t)(to - from));
 }
 
-json_t *policy_merge(const char *text, const json_t *ours, struct err *err)
+/* Puts `ours` in (adds) or leaves them out. Everything that is not ours is copied as it stands. */
+static json_t *rewrite(const char *text, const json_t *ours, bool adds, struct err *err)
 {
-    if (!*text)
-        text = "{\"Version\":\"2012-10-17\",\"Statement\":[]}";
     json_auto_t *check = json_read(text, strlen(text), 0, err);
     const char *at = json_is_object(check) ? find_statement(text) : NULL;
     if (!at) {
@@ -279,21 +278,17 @@ json_t *policy_merge(const char *text, const json_t *ours, struct err *err)
     str_add_bytes(&out, text, (size_t)(at - text));
     str_add_char(&out, '[');
     const char *end = skip_value(at);
-    if (*at == '{') {
+    if (*at == '{')
         keep_foreign(&out, at, end, ours);
-    } else {
-        for (const char *p = skip_space(at + 1); *p && *p != ']'; p = skip_space(*p == ',' ? p + 1 : p)) {
-            const char *next = skip_value(p);
-            keep_foreign(&out, p, next, ours);
-            p = skip_space(next);
-            if (*p == ']')
-                break;
-        }
+    for (const char *p = skip_space(at + 1); *at == '[' && *p && *p != ']';) {
+        const char *next = skip_value(p);
+        keep_foreign(&out, p, next, ours);
+        p = skip_space(next);
+        p = skip_space(*p == ',' ? p + 1 : p);
     }
-    size_t i;
-    const json_t *one;
-    json_array_foreach ((json_t *)(uintptr_t)ours, i, one) {
-        AUTO_FREE char *plain = json_text(one);
+    bool is_none = out.data[out.len - 1] == '[';
+    for (size_t i = 0; adds && i < json_array_size(ours); i++) {
+        AUTO_FREE char *plain = json_text(json_array_get(ours, i));
         if (out.data[out.len - 1] != '[')
             str_add_char(&out, ',');
         str_add(&out, plain);
@@ -305,5 +300,15 @@ json_t *policy_merge(const char *text, const json_t *ours, struct err *err)
                       POLICY_BUCKET_BYTES_MAX);
         return NULL;
     }
-    return json_string(out.data);
+    return is_none && !adds ? json_null() : json_string(out.data);
+}
+
+json_t *policy_merge(const char *text, const json_t *statements, struct err *err)
+{
+    return rewrite(*text ? text : "{\"Version\":\"2012-10-17\",\"Statement\":[]}", statements, true, err);
+}
+
+json_t *policy_without(const char *text, const json_t *statements, struct err *err)
+{
+    return rewrite(text, statements, false, err);
 }

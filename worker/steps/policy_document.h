@@ -20,3 +20,5 @@ bool policy_holds(const json_t *document, const json_t *statements);
 /* The text of a bucket policy with `statements` put in: ours (by Sid) are replaced, all others stay byte for byte.
  * `text` "" makes a new policy. New reference to a JSON text; NULL with ERR_BUCKET_POLICY_SIZE or ERR_SYNTAX. */
 json_t *policy_merge(const char *text, const json_t *statements, struct err *err);
+/* The other way: the text without the statements that have these Sids; JSON null when none would be left. */
+json_t *policy_without(const char *text, const json_t *statements, struct err *err);

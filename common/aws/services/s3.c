@@ -287,6 +287,10 @@ static int put_policy_build(const json_t *args, struct aws_request *ret, struct 
 S3_OP(s3_put_bucket_policy, "PutBucketPolicy", "s3:PutBucketPolicy", .mutates = true, .settle = SETTLE_RESEND,
       .build = put_policy_build, .parse = parse_nothing);
 
+S3_BUILD(delete_policy_build, "DELETE", "policy")
+S3_OP(s3_delete_bucket_policy, "DeleteBucketPolicy", "s3:DeleteBucketPolicy", .mutates = true, .settle = SETTLE_LOOK,
+      .absent = "NoSuchBucketPolicy,NoSuchBucket", .build = delete_policy_build, .parse = parse_nothing);
+
 /* ---- Objects: only whether there are any ---- */
 
 static int list_objects_build(const json_t *args, struct aws_request *ret, struct err *err)

@@ -22,5 +22,6 @@ extern const struct aws_op s3_get_bucket_tagging;      /* -> {tags{}}; absent */
 extern const struct aws_op s3_put_bucket_tagging;      /* Tags! [{Key, Value}]: the whole set */
 extern const struct aws_op s3_get_bucket_policy;       /* -> {policy: its text}; absent */
 extern const struct aws_op s3_put_bucket_policy;       /* Policy! (a text) */
+extern const struct aws_op s3_delete_bucket_policy;    /* absent: none there */
 extern const struct aws_op
     s3_list_objects; /* Prefix MaxKeys -> {count, first?: {key, modified_ms?}}; absent: NoSuchBucket */

@@ -1,0 +1,15 @@
+/* What the report bucket must be like, and the taking back of it. */
+#pragma once
+
+#include "common/aws/services/s3.h"
+#include "worker/step.h"
+
+/* Tags, public access block, ownership, encryption, policy: DONE when all five were read back right. */
+enum step_result bucket_settings_have(struct step *s);
+/* For a bucket that was there before us: our statements leave its policy, if this import put them there. */
+enum step_result bucket_settings_take_back_policy(struct step *s, const char *region);
+
+#define BUCKET_SETTINGS_OPS                                                                                            \
+    &s3_get_bucket_tagging, &s3_put_bucket_tagging, &s3_get_public_access_block, &s3_put_public_access_block,          \
+        &s3_get_bucket_ownership, &s3_put_bucket_ownership, &s3_get_bucket_encryption, &s3_put_bucket_encryption,      \
+        &s3_get_bucket_policy, &s3_put_bucket_policy, &s3_delete_bucket_policy
