@@ -177,22 +177,34 @@ static enum step_result run(struct step *s)
 
 /* ---- Undo ---- */
 
+static json_t *entry_from(const json_t *registration)
+{
+    static const char *const told_only[] = {"status", "jurisdiction", "taxDocumentMetadatas"};
+    json_t *entry = json_copy((json_t *)(uintptr_t)registration);
+    for (size_t i = 0; i < sizeof told_only / sizeof told_only[0]; i++)
+        (void)json_object_del(entry, told_only[i]);
+    return entry;
+}
+
 static enum step_result undo(struct step *s)
 {
-    const json_t *entry = json_at(step_import(s), "vars.tax.entry"), *now = NULL;
+    const json_t *entry = json_at(step_import(s), "vars.tax.entry"), *facts = NULL, *answer = NULL;
     const json_t *before = json_at(step_result_of(s, "preflight"), "tax.registration");
     if (!json_is_object(entry))
-        return STEP_DONE; /* a person set it; the list of what remains comes from the task's own undo */
-    TRY(step_call(s, "tax", &tax_get_tax_registration, NULL, &now));
-    if (!tax_is_as(json_at(now, "registration"), entry) || (before && tax_is_as(before, entry)))
-        return STEP_DONE; /* not ours any more, or it was so before us */
+        return STEP_DONE; /* a person set it, and the task said how to take it back */
+    TRY(step_call(s, "tax", &tax_get_tax_registration, NULL, &facts));
+    const json_t *now = json_at(facts, "registration");
+    bool is_pending = str_eq(json_str_at(now, "status"), "Pending");
+    bool is_as_before = json_is_object(before) && tax_is_as(now, before);
+    if (is_pending && (is_as_before || tax_is_as(now, entry)))
+        return step_wait_aws(s, PENDING_EVERY_MS, "AWS is verifying the tax registration");
+    if (is_as_before || !tax_is_as(now, entry))
+        return STEP_DONE; /* back already, or not ours any more */
     if (!json_is_object(before))
         return step_call(s, "delete", &tax_delete_tax_registration, NULL, NULL);
-    json_t *old = json_copy((json_t *)(uintptr_t)before);
-    static const char *const told_only[] = {"status", "jurisdiction", "taxDocumentMetadatas"};
-    for (size_t i = 0; i < sizeof told_only / sizeof told_only[0]; i++)
-        (void)json_object_del(old, told_only[i]);
-    return step_call(s, "put", &tax_put_tax_registration, json_make("{s:o}", "taxRegistrationEntry", old), NULL);
+    TRY(step_try(s, "put", &tax_put_tax_registration, json_make("{s:o}", "taxRegistrationEntry", entry_from(before)),
+                 "ConflictException", &answer));
+    return step_wait_aws(s, 2000, "AWS has the earlier tax registration back");
 }
 
 static json_t *expects(const json_t *import, const json_t *before, const json_t *result)
