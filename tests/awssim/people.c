@@ -23,8 +23,8 @@ static struct {
     uint32_t delay_ms;
     uint64_t random, round, stopped_looked_ms;
     json_t *memory;  /* task or import id -> {"at", "tries", "round"} */
-    json_t *imports; /* import id -> external_ref */
-    json_t *worlds;  /* external_ref -> description */
+    json_t *imports; /* import id -> management account */
+    json_t *worlds;  /* management account -> description */
     pthread_t thread;
     bool running;
     atomic_bool stop;
@@ -82,9 +82,9 @@ static bool world_act(const struct person *p, const char *what, json_t *args /* 
 /* ---- Who is it about?
  * -------------------------------------------------------------------------------------------------- */
 
-static const json_t *world_of(const char *external_ref)
+static const json_t *world_of(const char *account)
 {
-    const json_t *known = json_object_get(people.worlds, external_ref);
+    const json_t *known = json_object_get(people.worlds, account);
     if (known != NULL)
         return known;
     char url[600];
@@ -94,21 +94,32 @@ static const json_t *world_of(const char *external_ref)
     size_t i;
     json_t *one;
     json_array_foreach (list, i, one)
-        json_object_set(people.worlds, svc_text(one, "external_ref"), one);
+        if (svc_text(one, "external_ref")[0] != '\0') /* else an account of the operator's own */
+        {
+            json_object_set(people.worlds, svc_text(one, "account"), one);
+            if (svc_text(one, "submitted_account")[0] != '\0') /* a member account that was submitted by mistake */
+                json_object_set(people.worlds, svc_text(one, "submitted_account"), one);
+        }
     json_decref(list);
-    return json_object_get(people.worlds, external_ref);
+    return json_object_get(people.worlds, account);
 }
 
-static bool person_of_ref(struct person *p, const char *external_ref)
+/* By account, not by the operator's name for the import: a customer who is imported twice has the same people. */
+static bool person_of_account(struct person *p, const char *account)
 {
-    const json_t *world = world_of(external_ref);
-    if (world == NULL || external_ref[0] == '\0')
+    const json_t *world = world_of(account);
+    if (world == NULL || account[0] == '\0')
         return false; /* not a customer of this simulator */
     snprintf(p->account, sizeof p->account, "%s", svc_text(world, "account"));
     snprintf(p->kind, sizeof p->kind, "%s", svc_text(world, "kind"));
     snprintf(p->mfa, sizeof p->mfa, "%s", svc_text(world, "mfa_mode"));
     snprintf(p->access, sizeof p->access, "%s", svc_text(world, "access"));
     return true;
+}
+
+static const char *account_of(const json_t *import)
+{
+    return svc_text(json_object_get(import, "organization"), "management_account_id");
 }
 
 static bool person_of_import(struct person *p, const char *import_id)
@@ -120,11 +131,11 @@ static bool person_of_import(struct person *p, const char *import_id)
         snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
         json_t *import = fleet_get(path, &status);
         if (status == 200)
-            json_object_set_new(people.imports, import_id, json_string(svc_text(import, "external_ref")));
+            json_object_set_new(people.imports, import_id, json_string(account_of(import)));
         json_decref(import);
         known = json_object_get(people.imports, import_id);
     }
-    return known != NULL && person_of_ref(p, json_string_value(known));
+    return known != NULL && person_of_account(p, json_string_value(known));
 }
 
 /* ---- What each step needs
@@ -138,7 +149,8 @@ static const char *data_text(const struct person *p, const char *name, const cha
 
 static bool do_access(const struct person *p)
 {
-    if (!svc_is(p->access, "role"))
+    bool asks_for_role = strstr(svc_text(p->task, "link"), "/roles/") != NULL;
+    if (!asks_for_role && !svc_is(p->access, "role"))
         return false; /* the key came with the file; another one only a person can hand over */
     return world_act(p, "customer.bootstrap_role",
                      json_pack("{s:s, s:s, s:s}", "role", data_text(p, "bootstrap_role", "OrgImportBootstrap"),
@@ -384,7 +396,7 @@ static void mend(const json_t *import, bool is_held)
     struct person p = {0};
     const char *id = svc_text(import, "id");
     char path[300];
-    if (!person_of_ref(&p, svc_text(import, "external_ref")) || !svc_is(p.kind, "mends_after_failure"))
+    if (!person_of_account(&p, account_of(import)) || !svc_is(p.kind, "mends_after_failure"))
         return;
     if (!memory_due(id, p.kind, &p.tries) || p.tries >= 8)
         return;
