@@ -108,11 +108,20 @@ static enum step_result read_role_route(struct step *s, const char *role_arn, st
     return STEP_DONE;
 }
 
+/* Without a role_arn the role is the one that access_handover asked for, as sessions take it too. */
+static const char *role_arn_of(struct step *s)
+{
+    const char *given = json_str_at(step_import(s), "access.role_arn");
+    return *given ? given
+                  : step_text(s, "arn:%s:iam::%s:role/%s", step_var(s, "partition"), step_var(s, "account_id"),
+                              step_var(s, "bootstrap_role"));
+}
+
 enum step_result admin_rights_read(struct step *s, const json_t *me, struct admin_rights *ret)
 {
     const char *arn = json_str_at(me, "arn"), *user = admin_user_name(arn);
     if (str_eq(json_str_at(step_import(s), "access.method"), "role"))
-        return read_role_route(s, json_str_at(step_import(s), "access.role_arn"), ret);
+        return read_role_route(s, role_arn_of(s), ret);
     if (*user)
         return read_key_route(s, user, ret);
     if (str_ends(arn, ":root"))
