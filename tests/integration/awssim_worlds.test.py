@@ -582,7 +582,7 @@ class Dispatcher(http.server.BaseHTTPRequestHandler):
         if path == "/v1/imports":
             return self.answer(200, {"data": [i for i in self.server.failed if i["state"] == query["state"]], "has_more": False})
         import_id = path.rsplit("/", 1)[1]
-        return self.answer(200, {"id": import_id, "external_ref": self.server.refs[import_id]})
+        return self.answer(200, {"id": import_id, "organization": {"management_account_id": self.server.accounts[import_id]}})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
@@ -593,7 +593,7 @@ class Dispatcher(http.server.BaseHTTPRequestHandler):
 class People(unittest.TestCase):
     def setUp(self):
         self.fleet = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dispatcher)
-        self.fleet.tasks, self.fleet.failed, self.fleet.closed, self.fleet.posted, self.fleet.refs = [], [], set(), [], {}
+        self.fleet.tasks, self.fleet.failed, self.fleet.closed, self.fleet.posted, self.fleet.accounts = [], [], set(), [], {}
         threading.Thread(target=self.fleet.serve_forever, daemon=True).start()
         with tempfile.NamedTemporaryFile("w", delete=False) as token:
             token.write("t0ken\n")
@@ -606,8 +606,8 @@ class People(unittest.TestCase):
         self.fleet.server_close()
 
     def open(self, world, step, data=None, party="operator", **more):
-        import_id = "imp_" + world["external_ref"].replace("-", "")
-        self.fleet.refs[import_id] = world["external_ref"]
+        import_id = "imp_" + world["account"]
+        self.fleet.accounts[import_id] = world["account"]
         task = {"id": f"tsk_{import_id[4:]}.{step}", "import_id": import_id, "step": step, "party": party, "data": data or {},
                 "attest": False, "second_person": False, "input": None, **more}
         self.fleet.tasks.append(task)
@@ -702,7 +702,7 @@ class People(unittest.TestCase):
     def test_failed_imports_are_mended_and_retried(self):
         world = self.sim.make("mends_after_failure", 3)
         self.assertIn("DOITINTL_CMP", self.sim.state(world["account"])["iam"]["roles"])
-        self.fleet.failed.append({"id": "imp_m", "external_ref": world["external_ref"], "state": "failed"})
+        self.fleet.failed.append({"id": "imp_m", "organization": {"management_account_id": world["account"]}, "state": "failed"})
         wait_until(lambda: any(p == "/v1/imports/imp_m:retry" for p, _ in list(self.fleet.posted)), "retry")
         self.assertNotIn("DOITINTL_CMP", self.sim.state(world["account"])["iam"]["roles"])
         self.fleet.failed[0]["state"] = "held"
@@ -710,10 +710,10 @@ class People(unittest.TestCase):
         self.assertIn("renamed", accepted[0]["reason"])
 
     def test_imports_of_nobody_here_are_left_alone(self):
-        self.open({"external_ref": "somebody-else"}, "root_email", {"root_email": "a@b.example"})
+        self.open({"account": "123456789012"}, "root_email", {"root_email": "a@b.example"})
         world = self.sim.make("healthy", 3)
         self.said(self.open(world, "org_email_verify", attest=True), "done")
-        self.assertFalse([p for p, _ in self.fleet.posted if "somebodyelse" in p])
+        self.assertFalse([p for p, _ in self.fleet.posted if "123456789012" in p])
 
 
 if __name__ == "__main__":
