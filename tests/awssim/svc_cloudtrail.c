@@ -26,6 +26,8 @@ static bool trail_too_fast(struct sim_request *rq)
         memcpy(trail_rate[slot].account, rq->world->account, sizeof trail_rate[slot].account);
     }
     uint64_t now = sim_now_ms();
+    if (trail_rate[slot].at[1] > now) /* the clock was set back: what was asked in that future does not count */
+        trail_rate[slot].at[0] = trail_rate[slot].at[1] = 0;
     if (trail_rate[slot].at[0] != 0 && now < trail_rate[slot].at[0] + 1000) {
         sim_error(rq, 400, "ThrottlingException", "Rate exceeded");
         return true;
