@@ -154,7 +154,7 @@ typedef void queue_json_fn(void *arg, const struct err *err, json_t *value);
  * steps:[{index,name,state,attempts,crashes,due_ms, party,is_held,result,error,task,journal_keys,signals}],
  * ledger_count} */
 void queue_get(struct queue *q, const char *import_id, queue_json_fn *done, void *arg);
-/* Newest first. state NULL: all. after: import id or "". {data:[{id,state,party,since_ms,created_ms}], next} */
+/* Newest first. state NULL: all. after: import id or "". {data:[{id,state,party,since_ms,created_ms,version}], next} */
 void queue_list(struct queue *q, uint32_t shard, const char *state, const char *after, uint32_t limit,
                 queue_json_fn *done, void *arg);
 /* Open tasks oldest first: {data:[{import_id, step, opened_ms, task}], next} */

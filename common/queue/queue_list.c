@@ -145,10 +145,10 @@ static void on_import_rows(void *arg, const struct err *fault, const redisReply 
         struct err err;
         if (queue_reply_record(queue_reply_at(reply, i), &r, &err))
             continue; /* the audit names it */
-        (void)json_array_append_new(data,
-                                    json_make("{s:s, s:s, s:s, s:I, s:I}", "id", id, "state",
-                                              import_state_name(r.state), "party", party_name(r.party), "since_ms",
-                                              (json_int_t)r.since_ms, "created_ms", (json_int_t)r.created_ms));
+        (void)json_array_append_new(data, json_make("{s:s, s:s, s:s, s:I, s:I, s:I}", "id", id, "state",
+                                                    import_state_name(r.state), "party", party_name(r.party),
+                                                    "since_ms", (json_int_t)r.since_ms, "created_ms",
+                                                    (json_int_t)r.created_ms, "version", (json_int_t)r.version));
     }
     if (!fault) {
         end_page(l, data);

@@ -52,6 +52,7 @@ void api_init(struct api *api, struct store *store)
                         .facts = json_object(),
                         .documents = json_object(),
                         .playbook_steps = json_object(),
+                        .views = json_object(),
                         .keys_dir = ""};
 }
 
@@ -60,6 +61,7 @@ void api_done(struct api *api)
     json_decref(api->facts);
     json_decref(api->documents);
     json_decref(api->playbook_steps);
+    json_decref(api->views);
 }
 
 bool api_import_id(struct http_request *r, const char *id)

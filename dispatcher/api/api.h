@@ -13,6 +13,7 @@ struct api {
     const char *keys_dir;   /* "" when no sealing keys are configured */
     json_t *facts;          /* digest of a big result -> what views need of it */
     json_t *documents;      /* import id -> {external_ref, steps}: documents never change */
+    json_t *views;          /* import id -> its resource without steps, as of its version: lists read only what moved */
     json_t *playbook_steps; /* "name@version" -> names of its steps */
     uint64_t imports_accepted, imports_refused, batches_accepted;
     bool is_ready; /* queue checked, profile stored */

@@ -7,8 +7,9 @@
 
 #include <microhttpd.h>
 
-#define HTTP_BUSY_MAX 512      /* requests under way; more are told 429 */
-#define HTTP_DEADLINE_MS 20000 /* for an answer */
+#define HTTP_BUSY_MAX 512                   /* requests under way; more are told 429 */
+#define HTTP_DEADLINE_MS 20000              /* for an answer */
+#define HTTP_BODIES_MAX ((size_t)256 << 20) /* of all requests together; more are told 429 */
 #define HTTP_REQUEST_MAGIC 0x48525131u
 #define HTTP_STREAM_MAX ((size_t)1 << 20)
 
@@ -27,6 +28,7 @@ struct http_server {
     struct http_counts counts;
     struct http_request *requests; /* all that are open */
     struct http_stream *streams;
+    size_t body_bytes; /* held for requests */
     bool is_running, has_kick, is_closing;
     int handles;
     void (*closed)(void *arg);
@@ -44,7 +46,8 @@ struct http_request {
     char *params[HTTP_PARAMS_MAX];
     struct str body;
     uint64_t deadline_ms;
-    bool is_dispatched, is_suspended, is_answered, is_queued, is_gone;
+    size_t body_bytes; /* counted for this one */
+    bool is_dispatched, is_suspended, is_answered, is_queued, is_gone, is_starved;
     struct MHD_Response *response;
     unsigned status;
     json_t *headers;

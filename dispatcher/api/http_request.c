@@ -160,7 +160,26 @@ static enum MHD_Result begin(struct http_server *s, struct MHD_Connection *conn,
         return queue_reply(r);
     str_done(&r->body);
     str_init(&r->body, r->route->body_max);
+    if (r->route->flags & HTTP_SECRET) { /* at its full size at once: growing would leave copies behind */
+        AUTO_FREE char *room = mem_alloc(r->route->body_max);
+        str_add_bytes(&r->body, room, r->route->body_max);
+        str_clear(&r->body);
+    }
     return MHD_YES;
+}
+
+/* Many large bodies at once must not take the machine's memory: what comes on top is read and dropped. */
+static void add_body(struct http_request *r, const char *bytes, size_t len)
+{
+    struct http_server *s = r->server;
+    if (r->is_starved || s->body_bytes + len > HTTP_BODIES_MAX) {
+        r->is_starved = true;
+        str_clear(&r->body);
+        return;
+    }
+    s->body_bytes += len;
+    r->body_bytes += len;
+    str_add_bytes(&r->body, bytes, len);
 }
 
 static enum MHD_Result dispatch(struct http_request *r)
@@ -168,9 +187,12 @@ static enum MHD_Result dispatch(struct http_request *r)
     r->is_dispatched = true;
     r->deadline_ms = uv_now(r->server->loop) + HTTP_DEADLINE_MS;
     r->refs++; /* the handler's, until it answers */
-    if (r->body.is_over) {
-        struct err err = {0};
+    struct err err = {0};
+    if (r->body.is_over)
         (void)err_set(&err, ERR_TOO_LARGE, "more than %zu bytes", r->route->body_max);
+    else if (r->is_starved)
+        (void)err_set(&err, ERR_RATE_LIMITED, "too many large requests at once");
+    if (err.code) {
         http_reply_err(r, &err, NULL);
     } else {
         r->route->handler(r, r->server->arg);
@@ -192,7 +214,7 @@ enum MHD_Result http_access(void *arg, struct MHD_Connection *conn, const char *
     r = OBJ_CAST(r, struct http_request, HTTP_REQUEST_MAGIC);
     if (*upload_len) {
         if (!r->is_queued)
-            str_add_bytes(&r->body, upload, *upload_len);
+            add_body(r, upload, *upload_len);
         if (r->route && (r->route->flags & HTTP_SECRET)) /* MHD's own copy lies in its connection pool */
             secret_wipe(loose(upload), *upload_len);
         *upload_len = 0;
@@ -215,6 +237,7 @@ void http_completed(void *arg, struct MHD_Connection *conn, void **con_cls, enum
         return;
     *con_cls = NULL;
     list_remove(r);
+    r->server->body_bytes -= r->body_bytes;
     r->is_gone = true;
     if (r->response)
         MHD_destroy_response(r->response);

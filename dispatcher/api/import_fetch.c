@@ -79,7 +79,9 @@ static void blob_read(void *arg, const struct err *err, const void *bytes, size_
     struct blob *b = arg;
     struct fetch *f = b->fetch;
     json_auto_t *result = err || !bytes ? NULL : inflate(bytes, len);
-    if (result) {
+    if (!result) {
+        json_put_bool(f->value, "is_partial", true); /* shown as it is, but not remembered */
+    } else {
         json_t *facts = small_facts(result);
         if (json_object_size(f->api->facts) >= FACTS_MAX)
             json_object_clear(f->api->facts);

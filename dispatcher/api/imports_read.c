@@ -134,21 +134,53 @@ static void list_reply(struct list *l)
     list_free(l);
 }
 
+/* Views without steps are kept by the record's version: whoever watches a thousand imports reads only those that moved.
+ * Half a minute at most, since a failover may take a version back and give it again. */
+#define VIEWS_MAX 10000
+#define VIEW_FRESH_MS 30000
+
+static void view_keep(struct list *l, const json_t *value, json_t *view)
+{
+    if (l->with_steps || json_bool_at(value, "is_partial"))
+        return;
+    if (json_object_size(l->api->views) >= VIEWS_MAX)
+        json_object_clear(l->api->views);
+    json_put(l->api->views, json_str_at(view, "id"),
+             json_make("{s:O, s:I}", "view", view, "at", (json_int_t)uv_now(l->api->store->loop)));
+}
+
+static json_t *view_known(struct list *l, const char *import_id, int64_t version)
+{
+    const json_t *kept = l->with_steps ? NULL : json_object_get(l->api->views, import_id);
+    json_t *view = json_object_get(kept, "view");
+    bool is_fresh = (int64_t)uv_now(l->api->store->loop) - json_int_at(kept, "at") < VIEW_FRESH_MS;
+    return view && is_fresh && json_int_at(view, "version") == version ? view : NULL;
+}
+
 static void item_read(void *arg, const struct err *err, const json_t *value)
 {
     struct place_in *p = arg;
     struct list *l = p->list;
     if (err && err->code != ERR_NOT_FOUND)
         l->err = *err;
-    else if (!err)
-        (void)json_array_set_new(l->out, p->index, import_view(l->api, value, l->with_steps));
+    if (!err) {
+        json_t *view = import_view(l->api, value, l->with_steps);
+        view_keep(l, value, view);
+        (void)json_array_set_new(l->out, p->index, view);
+    }
     mem_free(p);
     if (--l->waiting == 0)
         list_reply(l);
 }
 
-static void list_add(struct list *l, const char *import_id)
+/* version: -1 when it is not known. */
+static void list_add(struct list *l, const char *import_id, int64_t version)
 {
+    json_t *view = version < 0 ? NULL : view_known(l, import_id, version);
+    if (view) {
+        (void)json_array_append(l->out, view);
+        return;
+    }
     struct place_in *p = MEM_NEW(struct place_in);
     *p = (struct place_in){l, json_array_size(l->out)};
     (void)json_array_append_new(l->out, json_null());
@@ -198,7 +230,7 @@ static void merge(struct list *l)
         const char *id = json_str_at(row, "id");
         (void)snprintf(s->after, sizeof s->after, "%.*s@%lld", IMPORT_ID_BYTES - 1, id,
                        (long long)json_int_at(row, l->order));
-        list_add(l, id);
+        list_add(l, id, json_has(row, "version") ? json_int_at(row, "version") : -1);
     }
     for (uint32_t i = 0; i < l->shard_count; i++)
         l->has_more |= l->shards[i].has_more || l->shards[i].next < json_array_size(l->shards[i].data);
@@ -274,7 +306,7 @@ static void ref_found(void *arg, const struct err *err, const redisReply *reply)
     if (n && n < sizeof id) {
         memcpy(id, store_text(reply), n);
         id[n] = 0;
-        list_add(l, id);
+        list_add(l, id, -1);
     }
     if (--l->waiting == 0)
         list_reply(l);
