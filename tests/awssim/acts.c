@@ -91,13 +91,16 @@ static const char *customer_root_email(struct sim_world *w, const json_t *args)
     return NULL;
 }
 
-/* Removes root's devices whose serial starts with (or, when `ours`, lacks) the operator's name. */
-static void root_devices_remove(struct sim_world *w, bool keep_ours)
+/* Removes root's devices; with `keep` those stay that are the operator's of that hand-over: "" of any, "-2" of the
+ * second. */
+static void root_devices_remove(struct sim_world *w, const char *keep)
 {
     json_t *root = sim_section(w, "root"), *devices = json_object_get(root, "mfa_devices");
     for (size_t i = json_array_size(devices); i-- > 0;) {
         const char *serial = svc_text(json_array_get(devices, i), "SerialNumber");
-        if (keep_ours && strstr(serial, ":mfa/operator-") != NULL)
+        size_t bytes = strlen(serial), mark = keep != NULL ? strlen(keep) : 0;
+        if (keep != NULL && strstr(serial, ":mfa/operator-") != NULL && bytes > mark &&
+            strcmp(serial + bytes - mark, keep) == 0)
             continue;
         act_root_event(w, "DeactivateMFADevice", "iam.amazonaws.com",
                        json_pack("{s:s, s:s}", "userName", "AWS ROOT USER", "serialNumber", serial), NULL);
@@ -108,14 +111,13 @@ static void root_devices_remove(struct sim_world *w, bool keep_ours)
 static const char *customer_root_mfa_off(struct sim_world *w, const json_t *args)
 {
     (void)args;
-    root_devices_remove(w, false);
+    root_devices_remove(w, NULL);
     return NULL;
 }
 
 static const char *customer_root_mfa_leave(struct sim_world *w, const json_t *args)
 {
-    (void)args;
-    root_devices_remove(w, true);
+    root_devices_remove(w, act_arg(args, "mark", ""));
     return NULL;
 }
 
@@ -238,11 +240,11 @@ static const char *customer_close_invitations(struct sim_world *w, const json_t 
 /* ---- The operator
  * ------------------------------------------------------------------------------------------------------ */
 
-static const char *operator_device(struct sim_world *w, const char *custodian)
+static const char *operator_device(struct sim_world *w, const char *custodian, const char *mark)
 {
     json_t *root = sim_section(w, "root"), *devices = json_object_get(root, "mfa_devices");
     char serial[96];
-    snprintf(serial, sizeof serial, "arn:aws:iam::%s:mfa/operator-%s", w->account, custodian);
+    snprintf(serial, sizeof serial, "arn:aws:iam::%s:mfa/operator-%s%.8s", w->account, custodian, mark);
     if (devices == NULL) {
         devices = json_array();
         json_object_set_new(root, "mfa_devices", devices);
@@ -261,9 +263,9 @@ static const char *operator_device(struct sim_world *w, const char *custodian)
 
 static const char *operator_root_mfa_on(struct sim_world *w, const json_t *args)
 {
-    (void)args;
-    const char *why = operator_device(w, "security");
-    return why ? why : operator_device(w, "operations");
+    const char *mark = act_arg(args, "mark", "");
+    const char *why = operator_device(w, "security", mark);
+    return why ? why : operator_device(w, "operations", mark);
 }
 
 static const char *operator_root_password(struct sim_world *w, const json_t *args)

@@ -14,7 +14,7 @@
 struct person { /* one task, seen through the eyes of who does it */
     const char *task_id, *step, *import_id;
     const json_t *task, *data;
-    char account[16], kind[48], mfa[16], access[8];
+    char account[16], kind[48], mfa[16], access[8], mark[8];
     unsigned tries;
 };
 
@@ -122,6 +122,21 @@ static const char *account_of(const json_t *import)
     return svc_text(json_object_get(import, "organization"), "management_account_id");
 }
 
+/* Who hands over the same account once more registers further devices: of the second time they are called "-2". */
+static void person_mark(struct person *p, const char *account)
+{
+    unsigned times = 1;
+    const char *id;
+    json_t *one;
+    json_object_foreach (people.imports, id, one) {
+        if (svc_is(id, p->import_id))
+            break;
+        times += svc_is(json_string_value(one), account);
+    }
+    if (times > 1)
+        snprintf(p->mark, sizeof p->mark, "-%u", times % 1000);
+}
+
 static bool person_of_import(struct person *p, const char *import_id)
 {
     const json_t *known = json_object_get(people.imports, import_id);
@@ -135,7 +150,10 @@ static bool person_of_import(struct person *p, const char *import_id)
         json_decref(import);
         known = json_object_get(people.imports, import_id);
     }
-    return known != NULL && person_of_account(p, json_string_value(known));
+    if (known == NULL || !person_of_account(p, json_string_value(known)))
+        return false;
+    person_mark(p, json_string_value(known));
+    return true;
 }
 
 /* ---- What each step needs
@@ -173,7 +191,8 @@ static bool do_mfa_handover(const struct person *p)
 {
     if (svc_is(p->mfa, "classic"))
         return world_act(p, "customer.root_mfa_off", NULL);
-    return world_act(p, "operator.root_mfa_on", NULL); /* the customer's own device stays until root_mfa */
+    return world_act(p, "operator.root_mfa_on",
+                     json_pack("{s:s}", "mark", p->mark)); /* the customer's own device stays until root_mfa */
 }
 
 static bool do_root_password(const struct person *p)
@@ -187,7 +206,8 @@ static bool do_root_password(const struct person *p)
 
 static bool do_root_mfa(const struct person *p)
 {
-    return world_act(p, "operator.root_mfa_on", NULL) && world_act(p, "customer.root_mfa_leave", NULL);
+    return world_act(p, "operator.root_mfa_on", json_pack("{s:s}", "mark", p->mark)) &&
+           world_act(p, "customer.root_mfa_leave", json_pack("{s:s}", "mark", p->mark));
 }
 
 static bool do_partner(const struct person *p)
@@ -273,7 +293,7 @@ static bool say_done(const struct person *p)
     if (json_is_true(json_object_get(p->task, "second_person")))
         json_object_set_new(body, "second_person", json_string("s.econd@reseller.example"));
     if (key[0] != '\0') {
-        if (strstr(key, "serial") != NULL)
+        if (strstr(svc_text(json_object_get(p->task, "input"), "pattern"), "mfa") != NULL)
             snprintf(value, sizeof value, "arn:aws:iam::%s:mfa/operator-security", p->account);
         else if (!mailed_code(p, value)) {
             json_decref(body);
