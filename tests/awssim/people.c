@@ -287,14 +287,15 @@ static const char *person_name(const struct person *p)
 
 static bool say_done(const struct person *p)
 {
-    char path[300], value[128];
+    char path[300], value[200];
     json_t *body = json_pack("{s:s, s:s}", "by", person_name(p), "note", "done by the script of the simulator");
     const char *key = svc_text(json_object_get(p->task, "input"), "key");
     if (json_is_true(json_object_get(p->task, "second_person")))
         json_object_set_new(body, "second_person", json_string("s.econd@reseller.example"));
     if (key[0] != '\0') {
         if (strstr(svc_text(json_object_get(p->task, "input"), "pattern"), "mfa") != NULL)
-            snprintf(value, sizeof value, "arn:aws:iam::%s:mfa/operator-security", p->account);
+            snprintf(value, sizeof value, "arn:aws:iam::%s:mfa/operator-security arn:aws:iam::%s:mfa/operator-operations",
+                     p->account, p->account);
         else if (!mailed_code(p, value)) {
             json_decref(body);
             return false; /* the mail is still on its way */

@@ -47,6 +47,24 @@ static json_t *new_devices(struct step *s, const json_t *now)
     return grown;
 }
 
+/* A customer who was imported before has our devices already: somebody names them, and AWS must show each one. New
+ * reference, empty unless all that were named are there. */
+static json_t *named_devices(struct step *s, const json_t *now)
+{
+    json_t *named = json_array();
+    for (const char *p = json_str_at(step_signal(s, "done"), "code"); *p;) {
+        size_t len = strcspn(p, " ");
+        const char *serial = step_text(s, "%.*s", (int)len, p);
+        if (!json_array_has_str(now, serial)) {
+            json_array_clear(named);
+            return named;
+        }
+        json_array_append_new(named, json_string(serial));
+        p += len + strspn(p + len, " ");
+    }
+    return named;
+}
+
 static enum step_result ask_overlap(struct step *s)
 {
     return human_ask(
@@ -68,6 +86,9 @@ static enum step_result ask_overlap(struct step *s)
             .undo = "Remove the new device on the same page.",
             .due_hours = 72,
             .opened_ms = human_opened(s),
+            .input_key = "code",
+            .input_label = "Only if the operator's devices are registered already: their serial numbers (ARN), with spaces between",
+            .input_pattern = "arn:aws:iam::[0-9]{12}:(mfa|u2f)/[^ ]+( arn:aws:iam::[0-9]{12}:(mfa|u2f)/[^ ]+)*",
             .data = json_make("{s:s,s:s}", "mode", "overlap", "account_id", step_var(s, "account_id"))});
 }
 
@@ -82,8 +103,12 @@ static enum step_result run_overlap(struct step *s)
 
     json_t *now = step_keep(s, human_root_devices(devices)), *grown = step_keep(s, new_devices(s, now));
     const json_t *event = human_event(events, "EnableMFADevice", "Root", opened_ms);
-    if (!event && json_array_size(grown) == 0)
+    json_t *named = step_keep(s, named_devices(s, now));
+    if (!event && json_array_size(grown) == 0 && json_array_size(named) == 0)
         return ask_overlap(s);
+    bool is_word = !event && json_array_size(grown) == 0;
+    if (is_word)
+        grown = named;
     const char *serial = json_str_at(event, "request.serialNumber");
     if (serial[0] && !json_array_has_str(grown, serial))
         json_array_append_new(grown,
@@ -93,7 +118,7 @@ static enum step_result run_overlap(struct step *s)
     step_set(s, "operator_devices", json_incref(grown));
     if (event)
         step_set(s, "evidence", human_evidence(event));
-    step_grade(s, event ? "cloudtrail" : "probed");
+    step_grade(s, event ? "cloudtrail" : is_word ? "attested" : "probed");
     return STEP_DONE;
 }
 
