@@ -9,7 +9,7 @@
 #define AGAIN_MS 200     /* after a lost connection */
 #define REOPEN_MS 500
 #define DUE_MAX_MS 5000  /* a bell may be lost: look at least this often */
-#define MISMATCHES_MAX 2 /* a turn in flight makes one; two in a row are a lost reply */
+#define MISMATCHES_MAX 3 /* a turn in flight makes one, another may follow; three in a row are a lost reply */
 
 static void pump(struct shard *s);
 

@@ -66,4 +66,5 @@ const struct step_def step_admin_access = {
     .run = run,
     .ops = OPS(ADMIN_RIGHTS_OPS, &cur_describe_report_definitions, &tax_get_tax_registration),
     .version = 1,
+    .only_looks = true,
 };

@@ -27,4 +27,5 @@ const struct step_def step_cur_enabled = {
     .run = run,
     .ops = OPS(&cur_describe_report_definitions),
     .version = 1,
+    .only_looks = true,
 };

@@ -124,4 +124,5 @@ const struct step_def step_fingerprint_after = {
             "tax_profile,"
             "org_email_verify,cur_enabled,cur_bucket,cur_report",
     .version = 1,
+    .only_looks = true,
 };

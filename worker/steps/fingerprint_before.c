@@ -30,4 +30,5 @@ const struct step_def step_fingerprint_before = {
     .run = run,
     .ops = OPS(FINGERPRINT_OPS),
     .version = 1,
+    .only_looks = true,
 };

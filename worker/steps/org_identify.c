@@ -52,4 +52,5 @@ const struct step_def step_org_identify = {
     .run = run,
     .ops = OPS(&organizations_describe_organization),
     .version = 1,
+    .only_looks = true,
 };

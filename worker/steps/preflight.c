@@ -205,4 +205,5 @@ const struct step_def step_preflight = {
                &organizations_list_handshakes_for_organization, &tax_get_tax_registration, &tax_list_tax_registrations,
                &tax_get_tax_inheritance, REPORT_BUCKET_OPS),
     .version = 1,
+    .only_looks = true,
 };

@@ -86,4 +86,5 @@ const struct step_def step_readiness = {
     .ops = OPS(ADMIN_RIGHTS_OPS, &organizations_describe_organization, &iam_get_account_summary),
     .uses = "org_identify",
     .version = 1,
+    .only_looks = true,
 };

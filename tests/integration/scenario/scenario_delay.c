@@ -4,6 +4,8 @@
 #include "common/base/mem.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -187,19 +189,40 @@ bool delay_has(const struct delay *d)
     return d->kept != NULL;
 }
 
+/* Whether a whole answer is there: its head, and as many bytes as it says. */
+static bool is_whole(const char *answer, size_t len)
+{
+    const char *end = strstr(answer, "\r\n\r\n"), *length = strcasestr(answer, "\r\ncontent-length:");
+    if (!end)
+        return false;
+    size_t body = length && length < end ? strtoul(length + strlen("\r\ncontent-length:"), NULL, 10) : 0;
+    return len >= (size_t)(end - answer) + 4 + body;
+}
+
+static void read_answer(int fd)
+{
+    char answer[65536];
+    size_t len = 0;
+    ssize_t n = 1;
+    while (n > 0 && len < sizeof answer - 1) {
+        n = read(fd, answer + len, sizeof answer - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+        answer[len] = 0;
+        if (is_whole(answer, len))
+            return;
+    }
+}
+
 /* The zombie's connection is its own; nobody reads its answer but us. */
 bool delay_release(struct delay *d)
 {
-    char answer[4096];
     d->word[0] = 0;
     if (!d->kept)
         return false;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ASSERT(fd >= 0 && connect(fd, (const struct sockaddr *)&d->to, sizeof d->to) == 0);
     ASSERT(write(fd, d->kept, d->kept_bytes) == (ssize_t)d->kept_bytes);
-    (void)shutdown(fd, SHUT_WR);
-    while (read(fd, answer, sizeof answer) > 0)
-        ;
+    read_answer(fd);
     (void)close(fd);
     mem_free(TAKE(d->kept));
     return true;

@@ -30,7 +30,7 @@ struct player {
     enum blocking_party party;
     uint64_t delay_ms;
     struct later_item *block;
-    bool is_blocked;
+    bool is_blocked, died_holding;
 };
 
 const char *fault_name(enum fault f)
@@ -293,8 +293,8 @@ static bool drive_once(struct player *p)
 {
     if (p->is_dead || p->has_ended || p->is_blocked)
         return false;
-    if (p->out->was_held && delay_has(p->stage->delay)) { /* the request left its holder's hands; the holder dies now */
-        p->is_dead = true;
+    if (p->out->was_held && !p->died_holding && delay_has(p->stage->delay)) { /* the request left; its holder dies now */
+        p->is_dead = p->died_holding = true;
         return false;
     }
     if (p->must_stop) {
