@@ -308,13 +308,28 @@ static void a_refused_write_leaves_no_trace_in_the_journal(void **state)
     assert_non_null(fake_asked(f, "make"));
 }
 
+static void a_read_that_fails_for_a_moment_is_asked_again_alone(void **state)
+{
+    struct fake *f = *state;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", thing());
+    fake_refuse(f, "verify", ERR_AWS_THROTTLED, APPLIED_NO, "Throttling");
+    assert_false(f->has_ended);
+    fake_pass_time(f, 300000);
+    assert_null(fake_asked(f, "look"));
+    fake_answer(f, "verify", thing());
+    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
+}
+
 static void backs_off_with_jitter_below_the_cap(void **state)
 {
     struct fake *f = *state;
     input.attempts = 20;
     fake_claim(f, &input, false);
     fake_play(f);
-    fake_refuse(f, "look", ERR_AWS_THROTTLED, APPLIED_NO, "Throttling");
+    fake_answer(f, "look", json_null());
+    fake_refuse(f, "make", ERR_AWS_CONFLICT, APPLIED_NO, "ConcurrentModification");
     assert_int_equal(f->end.outcome, STEP_ENDED_RETRY);
     assert_true(f->end.delay_ms <= 300000);
 }
@@ -682,6 +697,7 @@ int main(void)
         T(our_own_lost_answer_is_sent_again_when_absent),
         T(lost_answers_end_the_try_at_last),
         T(a_refused_write_leaves_no_trace_in_the_journal),
+        T(a_read_that_fails_for_a_moment_is_asked_again_alone),
         T(backs_off_with_jitter_below_the_cap),
         T(dead_credentials_make_the_step_wait_for_the_customer),
         T(a_stop_starts_no_new_write),
