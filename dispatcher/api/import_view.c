@@ -61,23 +61,38 @@ static bool is_state(const json_t *step, const char *states)
     return str_in_list(states, json_str_at(step, "state"));
 }
 
-/* The step that people should look at first: what failed, what is held, what waits for the blocking party. */
-static const json_t *blocking_step(const json_t *value)
+/* How much a step stands in the way of its import, 0: not at all. A step that looks again (ACTIVE for a moment) still
+ * blocks while its task is open, or the answer would flicker. */
+static int blocking_rank(const json_t *value, const json_t *step)
 {
     const char *state = json_str_at(value, "state"), *party = json_str_at(value, "party");
-    const json_t *steps = json_at(value, "steps"), *any = NULL;
+    bool is_over = is_state(step, "DONE,SKIPPED,CANCELLED,PENDING");
+    if (str_eq(state, "failed") && is_state(step, "FAILED,DEAD"))
+        return 5;
+    if (str_eq(state, "held") && json_bool_at(step, "is_held"))
+        return 5;
+    if (is_over || !str_in_list("waiting,held,failed,running,paused", state))
+        return 0;
+    if (json_is_object(json_at(step, "task")))
+        return *party && str_eq(json_str_at(step, "party"), party) ? 4 : 3;
+    if (is_state(step, "WAITING") && *json_str_at(step, "party"))
+        return str_eq(json_str_at(step, "party"), party) ? 3 : 2;
+    return !str_eq(state, "running") && is_state(step, "WAITING,FAILED,DEAD,DELAYED") ? 1 : 0;
+}
+
+/* The step that people should look at first. */
+static const json_t *blocking_step(const json_t *value)
+{
+    const json_t *steps = json_at(value, "steps"), *best = NULL;
+    int best_rank = 0;
     for (size_t i = 0; i < json_array_size(steps); i++) {
-        const json_t *step = json_array_get(steps, i);
-        if (str_eq(state, "failed") && is_state(step, "FAILED,DEAD"))
-            return step;
-        if (str_eq(state, "held") && json_bool_at(step, "is_held"))
-            return step;
-        if (is_state(step, "WAITING") && str_eq(json_str_at(step, "party"), party) && *party)
-            return step;
-        if (!any && is_state(step, "WAITING,FAILED,DEAD"))
-            any = step;
+        int rank = blocking_rank(value, json_array_get(steps, i));
+        if (rank > best_rank) {
+            best_rank = rank;
+            best = json_array_get(steps, i);
+        }
     }
-    return str_in_list("waiting,held,failed", state) ? any : NULL;
+    return best;
 }
 
 static json_t *blocking_of(const struct api *api, const json_t *value)
