@@ -14,7 +14,7 @@ struct pump {
     uv_tcp_t client, server;
     uv_connect_t connect;
     int open; /* handles */
-    bool is_connected, is_closing;
+    bool is_connected, is_closing, is_held;
     char *early; /* bytes before the connection stood */
     size_t early_bytes;
 };
@@ -94,10 +94,12 @@ static void from_client(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
             pump_close(p);
         return;
     }
-    if (is_wanted(d, buf->base, (size_t)n)) {
+    if (p->is_held || is_wanted(d, buf->base, (size_t)n)) { /* with all that follows on this connection */
+        p->is_held = true;
         d->word[0] = 0;
-        d->kept = mem_dup_bytes(buf->base, (size_t)n);
-        d->kept_bytes = (size_t)n;
+        d->kept = mem_resize(d->kept, d->kept_bytes + (size_t)n);
+        memcpy(d->kept + d->kept_bytes, buf->base, (size_t)n);
+        d->kept_bytes += (size_t)n;
         mem_free(buf->base);
     } else if (p->is_connected) {
         send_to(&p->server, buf->base, (size_t)n);
@@ -181,6 +183,7 @@ int delay_port(const struct delay *d)
 void delay_arm(struct delay *d, const char *word)
 {
     mem_free(TAKE(d->kept));
+    d->kept_bytes = 0;
     (void)snprintf(d->word, sizeof d->word, "%s", word);
 }
 

@@ -151,12 +151,15 @@ static void host_call(void *self, struct step_call *call)
     if (p->is_dead)
         return;
     check_digest(p, call);
+    if (p->out->calls < PLAY_CALLS_MAX)
+        p->out->are_writes[p->out->calls] = call->op->mutates;
     p->out->calls++;
     if (call->op->mutates) {
         int n = p->out->writes++;
         p->out->writes_after_stop += p->is_stopped;
         if (n == p->in->hold_write && !p->out->was_held) {
-            delay_arm(p->stage->delay, call->op->action);
+            /* S3 names its actions by method and path only: the next request that is no read. */
+            delay_arm(p->stage->delay, call->op->service->protocol == AWS_REST_XML ? " HTTP/1.1\r\n" : call->op->action);
             p->out->was_held = true;
             p->out->held_at_ms = stage_now(p->stage);
         } else if (boundary(p)) {

@@ -9,6 +9,8 @@
 #include "worker/runtime/gate.h"
 #include "worker/runtime/mail.h"
 
+#define PLAY_CALLS_MAX 4096
+
 enum fault { FAULT_NONE, FAULT_THROTTLE, FAULT_BEFORE, FAULT_AFTER, FAULT_DROP, FAULT_RESET, FAULT_COUNT };
 const char *fault_name(enum fault f);
 
@@ -47,6 +49,7 @@ struct play_output {
     char *code;
     char *journal, *result, *task;
     int boundaries, calls, writes, writes_after_stop;
+    bool are_writes[PLAY_CALLS_MAX]; /* by number of call */
     int rounds;
     bool was_killed, was_held;
     uint64_t held_at_ms;

@@ -20,7 +20,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PLAYS_MAX 60 /* of one kind and case; more boundaries are sampled evenly. SCENARIO_FULL=1 plays all */
+/* Of one kind and case; more boundaries are sampled evenly, and long steps are played less often. SCENARIO_FULL=1: all. */
+#define PLAYS_MAX 60
+#define PLAYS_MIN 12
+#define PLAY_CALLS 1500
 
 struct run {
     struct stage *stage;
@@ -174,16 +177,18 @@ static void play_twice(struct run *r)
     play_output_done(&out);
 }
 
-static int step_width(int count)
+static int step_width(const struct run *r, int count)
 {
     const char *full = getenv("SCENARIO_FULL");
-    return (full && *full) || count <= PLAYS_MAX ? 1 : (count + PLAYS_MAX - 1) / PLAYS_MAX;
+    int most = r->plain.calls ? PLAY_CALLS / r->plain.calls : PLAYS_MAX;
+    most = most > PLAYS_MAX ? PLAYS_MAX : most < PLAYS_MIN ? PLAYS_MIN : most;
+    return (full && *full) || count <= most ? 1 : (count + most - 1) / most;
 }
 
 /* (a) */
 static void play_killed(struct run *r)
 {
-    for (int n = 0; n < r->plain.boundaries; n += step_width(r->plain.boundaries)) {
+    for (int n = 0; n < r->plain.boundaries; n += step_width(r, r->plain.boundaries)) {
         struct play_input in = input_of(r);
         struct play_output out;
         in.kill_at = n;
@@ -194,28 +199,32 @@ static void play_killed(struct run *r)
     }
 }
 
-/* (b) */
+static void play_fault(struct run *r, int n, enum fault fault)
+{
+    struct play_input in = input_of(r);
+    struct play_output out;
+    in.fault_call = n;
+    in.fault = fault;
+    scenario_case_restore(r->c, r->stage);
+    play(r->stage, &in, &out);
+    check_same_end(r, fault_name(fault), n, &out);
+    play_output_done(&out);
+}
+
+/* (b) A read is only ever refused or lost; a write may have happened all the same. */
 static void play_faults(struct run *r)
 {
-    int width = step_width(r->plain.calls * 3);
-    for (int n = 0; n < r->plain.calls; n += width) {
-        for (enum fault f = FAULT_THROTTLE; f < FAULT_COUNT; f++) {
-            struct play_input in = input_of(r);
-            struct play_output out;
-            in.fault_call = n;
-            in.fault = f;
-            scenario_case_restore(r->c, r->stage);
-            play(r->stage, &in, &out);
-            check_same_end(r, fault_name(f), n, &out);
-            play_output_done(&out);
-        }
-    }
+    int width = step_width(r, r->plain.calls);
+    for (int n = 0; n < r->plain.calls && n < PLAY_CALLS_MAX; n++)
+        for (enum fault f = FAULT_THROTTLE; f < FAULT_COUNT; f++)
+            if (r->plain.are_writes[n] || (n % width == 0 && f <= FAULT_BEFORE))
+                play_fault(r, n, f);
 }
 
 /* (c) */
 static void play_stopped(struct run *r)
 {
-    for (int n = 0; n < r->plain.boundaries; n += step_width(r->plain.boundaries)) {
+    for (int n = 0; n < r->plain.boundaries; n += step_width(r, r->plain.boundaries)) {
         struct play_input in = input_of(r);
         struct play_output out;
         in.stop_at = n;
@@ -240,7 +249,7 @@ static void play_undone(struct run *r)
 {
     if (!r->c->def->undo)
         return;
-    for (int n = 0; n <= r->plain.boundaries; n += step_width(r->plain.boundaries)) {
+    for (int n = 0; n <= r->plain.boundaries; n += step_width(r, r->plain.boundaries)) {
         struct play_input in = input_of(r);
         struct play_output out, undone;
         char text[1024] = "";

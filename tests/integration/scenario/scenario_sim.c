@@ -174,7 +174,7 @@ json_t *scenario_sim_effects(struct scenario_sim *sim, const char *account)
 static const char *const volatile_keys[] = {
     "trail_events", "CreateDate",  "UpdateDate",   "RoleId",     "PolicyId",  "UserId",       "CreationDate", "LastModified",
     "last_used",    "LastUsedDate", "usable_ms",   "settles_ms", "Timestamp", "visible_ms",   "time_ms",      "made_ms",
-    "at_ms",        "RoleLastUsed", "next_version", "etag",      "mail",      "requested_ms", "verified_ms",  "id_counter"};
+    "at_ms",        "RoleLastUsed", "next_version", "etag",      "mail",      "ReportStatus", "delivered",    "objects",      "seen"};
 
 static bool is_volatile(const char *key)
 {
@@ -182,6 +182,13 @@ static bool is_volatile(const char *key)
         if (strcmp(volatile_keys[i], key) == 0)
             return true;
     return str_ends(key, "_ms") || str_ends(key, "Date") || str_ends(key, "Timestamp");
+}
+
+/* Policies are kept as text; equal is what means the same. */
+static json_t *parsed(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text && *text == '{' ? json_loads(text, 0, NULL) : NULL;
 }
 
 static void clean(json_t *value) // NOLINT(misc-no-recursion): as deep as the world's own JSON
@@ -192,10 +199,13 @@ static void clean(json_t *value) // NOLINT(misc-no-recursion): as deep as the wo
         json_t *inner = NULL;
         json_object_foreach_safe(value, next, key, inner)
         {
+            json_t *policy = parsed(inner);
             if (is_volatile(key))
                 json_object_del(value, key);
-            else
+            else if (!policy)
                 clean(inner);
+            if (policy)
+                json_put(value, key, policy);
         }
     } else if (json_is_array(value)) {
         size_t i = 0;
