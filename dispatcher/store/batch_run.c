@@ -13,6 +13,7 @@
 #define LEASE_MS "10000"
 #define LOOK_MS 1000
 #define IN_FLIGHT_MAX 16
+#define PAGES_MAX 64 /* of one batch before the next one may be chosen */
 
 struct batch_runner {
     struct store *store;
@@ -20,6 +21,7 @@ struct batch_runner {
     char me[24];
     char id[BATCH_ID_BYTES]; /* "" idle */
     size_t next;             /* index of the next row to look at */
+    uint32_t pages;          /* read of this batch in this turn */
     size_t in_flight;        /* rows being submitted */
     uint32_t calls;          /* replies awaited in all: nothing is freed before */
     bool is_reading, is_stopping, is_closed;
@@ -140,13 +142,15 @@ static void start_row(struct batch_runner *r, size_t index, const redisReply *te
 /* ---- A page of rows -------------------------------------------------------------------------------------------------
  */
 
-/* Also renews the lease; a lost lease gives nothing back. Rows with a result are left out. */
+/* Also renews the lease; a lost lease gives nothing back. Rows with a result are left out; at most 1,024 are looked at.
+ */
 static const char page_lua[] = "if redis.call('GET', KEYS[3]) ~= ARGV[1] then return {'lost'} end\n"
                                "redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
                                "local total = tonumber(redis.call('HGET', KEYS[4], 'rows') or '0')\n"
                                "local out, i, n = {'ok', tostring(total), ''}, tonumber(ARGV[3]), 0\n"
-                               "while i < total and n < tonumber(ARGV[4]) do\n"
-                               "  local last = math.min(i + 63, total - 1)\n"
+                               "local stop = math.min(total, i + 1024)\n"
+                               "while i < stop and n < tonumber(ARGV[4]) do\n"
+                               "  local last = math.min(i + 63, stop - 1)\n"
                                "  local names = {}\n"
                                "  for k = i, last do names[#names + 1] = tostring(k) end\n"
                                "  local have = redis.call('HMGET', KEYS[2], unpack(names))\n"
@@ -166,14 +170,16 @@ static void go_idle(struct batch_runner *r)
 {
     r->id[0] = 0;
     r->next = 0;
+    r->pages = 0;
 }
 
 static void page_read(void *arg, const struct err *err, const redisReply *reply)
 {
     struct batch_runner *r = arg;
-    uint64_t next = 0, index = 0;
+    uint64_t next = 0, total = 0, index = 0;
     r->is_reading = false;
     if (err || !str_eq(store_text(store_element(reply, 0)), "ok") ||
+        !str_to_u64(store_text(store_element(reply, 1)), UINT32_MAX, &total) ||
         !str_to_u64(store_text(store_element(reply, 2)), UINT32_MAX, &next)) {
         go_idle(r); /* lost, or Redis is away: the timer looks again */
     } else {
@@ -184,7 +190,7 @@ static void page_read(void *arg, const struct err *err, const redisReply *reply)
             if (str_to_u64(store_text(store_element(reply, 3 + 2 * i)), UINT32_MAX, &index))
                 start_row(r, (size_t)index, store_element(reply, 4 + 2 * i));
         r->is_reading = false;
-        if (!rows)
+        if (!rows && next >= total)
             go_idle(r); /* all have a result, or wait for the next pass */
         else if (!r->in_flight)
             read_page(r);
@@ -197,6 +203,11 @@ static void read_page(struct batch_runner *r)
 {
     if (r->is_stopping || !r->id[0])
         return;
+    if (++r->pages > PAGES_MAX) { /* another batch may have its turn; the lease stays ours for a while */
+        go_idle(r);
+        batch_runner_kick(r);
+        return;
+    }
     char rows[80], results[80], lease[80], meta[80], next[24], count[8];
     (void)snprintf(next, sizeof next, "%zu", r->next);
     (void)snprintf(count, sizeof count, "%d", IN_FLIGHT_MAX);

@@ -103,6 +103,14 @@ def another_dispatcher_takes_over_an_expired_lease(fleet):
     assert result["done"] == 400 and [one["status"] for one in result["results"]].count("exists") == 1
 
 
+def a_large_batch_does_not_hold_up_a_small_one(fleet):
+    d = fleet.dispatcher()
+    large = d.post("/v1/batches", rows(6000), headers=CSV, timeout=60).json["id"]
+    small = d.post("/v1/batches", rows(3, start=7000), headers=CSV).json["id"]
+    finished(d, small)
+    assert int(fleet.cli("HGET", "f:{g}:bat:" + large, "done")) < 6000
+
+
 def ten_thousand_rows_do_not_stop_the_loop(fleet):
     d = fleet.dispatcher()
     reply = d.post("/v1/batches", rows(10000), headers=CSV, timeout=120)
@@ -116,5 +124,5 @@ def ten_thousand_rows_do_not_stop_the_loop(fleet):
 
 if __name__ == "__main__":
     tests = [all_forms_make_the_same_imports, one_bad_row_stops_all, a_row_that_the_fleet_refuses_is_told_in_its_result, keys_of_batches_replay,
-             goes_on_after_kill_9, another_dispatcher_takes_over_an_expired_lease, ten_thousand_rows_do_not_stop_the_loop]
+             goes_on_after_kill_9, another_dispatcher_takes_over_an_expired_lease, a_large_batch_does_not_hold_up_a_small_one, ten_thousand_rows_do_not_stop_the_loop]
     run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])
