@@ -45,6 +45,17 @@ static int read_port(const char *path)
     return port;
 }
 
+/* Who ends us ends the simulator, too. */
+static volatile sig_atomic_t child;
+
+static void on_signal(int signum)
+{
+    (void)signum;
+    if (child)
+        (void)kill((pid_t)child, SIGTERM);
+    _exit(1);
+}
+
 static char *in_dir(const char *dir, const char *name)
 {
     return mem_printf("%s/%s", dir, name);
@@ -64,6 +75,9 @@ struct scenario_sim *scenario_sim_start(const char *bin_dir, const char *dir)
     int r = posix_spawn(&sim->pid, program, NULL, NULL, argv, environ);
     if (r)
         die(program, strerror(r));
+    child = (sig_atomic_t)sim->pid;
+    (void)signal(SIGTERM, on_signal);
+    (void)signal(SIGINT, on_signal);
     for (int i = 0; i < 600 && !sim->port; i++) {
         (void)usleep(10000); /* a child that comes up: there is nothing else to wait on */
         if (waitpid(sim->pid, NULL, WNOHANG) == sim->pid)

@@ -1,0 +1,81 @@
+"""Steps are where a newcomer looks for them: steps.def, the files and the playbook name the same; a step file includes
+nothing that could have an effect behind the journal's back; its first line says which item of the process it is."""
+import json
+import os
+import re
+import sys
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FOLDER = os.path.join(SOURCE, "worker/steps")
+STEP_INCLUDES = re.compile(r'"(worker/step\.h|worker/steps/[a-z_]+\.h|common/aws/services/[a-z0-9_]+\.h|common/codec/json\.h|'
+                           r'common/proof/fingerprint\.h)"|<(ctype|stddef|stdio|string|strings)\.h>')
+# Helpers are pure, too; they may assert and copy.
+HELPER_INCLUDES = re.compile(STEP_INCLUDES.pattern + r'|"common/base/(assert|mem|str|err)\.h"|"common/codec/[a-z]+\.h"|'
+                             r'"worker/steps/steps\.def"')
+EFFECTS = re.compile(r"\b(time|clock_gettime|gettimeofday|rand|random|getenv|setenv|fopen|open|socket|env_[a-z_]+|uv_[a-z_]+|"
+                     r"redis[A-Za-z_]*|curl_[a-z_]+|aws_call|http_send)\s*\(")
+
+faults = []
+
+
+def check(is_so, where, what):
+    if not is_so:
+        faults.append("%s: %s" % (where, what))
+
+
+def code_of(text):
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+    text = re.sub(r"//[^\n]*", " ", text)
+    return re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
+
+
+def check_step(name, item):
+    path = os.path.join(FOLDER, name + ".c")
+    if not os.path.exists(path):
+        return
+    text = open(path, encoding="utf-8").read()
+    head = text.split("\n", 1)[0] + " " + text.split("\n", 2)[1]
+    wanted = "FAQ" if item == "FAQ" else "Process item " + item
+    check(wanted in head, path, "its first lines do not say \"%s\"" % wanted)
+    check(re.search(r'\.name = "%s"' % name, text), path, "its definition has another name")
+    check(re.search(r'\.item = "%s"' % re.escape(item), text), path, "its definition has another item than the playbook: " + item)
+    for include in re.findall(r"^#include\s+(\S+)", text, flags=re.M):
+        check(STEP_INCLUDES.fullmatch(include), path, "includes " + include)
+
+
+def check_file(path):
+    text = open(path, encoding="utf-8").read()
+    for include in re.findall(r"^#include\s+(\S+)", text, flags=re.M):
+        check(HELPER_INCLUDES.fullmatch(include), path, "includes " + include)
+    for call in EFFECTS.finditer(code_of(text)):
+        check(False, path, "has an effect of its own: %s()" % call.group(1))
+
+
+def main():
+    lines = open(os.path.join(FOLDER, "steps.def"), encoding="utf-8").read()
+    names = re.findall(r"^STEP\((\w+)\)", lines, flags=re.M)
+    playbook = json.load(open(os.path.join(SOURCE, "dispatcher/playbooks/payer-handover.json"), encoding="utf-8"))
+    items = {step["id"]: step["item"] for step in playbook["steps"]}
+    check(len(names) == len(set(names)), "steps.def", "names one step twice")
+    check(set(names) == set(items), "steps.def and playbook", "differ in %s" % sorted(set(names) ^ set(items)))
+    for name in names:
+        check(os.path.exists(os.path.join(FOLDER, name + ".c")), name, "has no file")
+        check_step(name, items.get(name, "?"))
+    for file in sorted(os.listdir(FOLDER)):
+        if not file.endswith(".c"):
+            continue
+        path = os.path.join(FOLDER, file)
+        check_file(path)
+        for made in re.findall(r"const struct step_def step_(\w+) =", open(path, encoding="utf-8").read()):
+            check(made in names and file == made + ".c", path, "defines the step %s, which steps.def does not name so" % made)
+        check(file[:-2] not in names or re.search(r"step_def step_%s =" % file[:-2], open(path, encoding="utf-8").read()), path,
+              "does not define its step")
+    for folder in os.listdir(os.path.join(SOURCE, "tests/scenarios")):
+        check(folder in names, "tests/scenarios/" + folder, "is no step's")
+    for name in names:
+        check(os.path.isdir(os.path.join(SOURCE, "tests/scenarios", name)), name, "has no scenarios")
+    print("\n".join(faults) if faults else "%d steps: names, includes and first lines agree" % len(names))
+    sys.exit(1 if faults else 0)
+
+
+main()
