@@ -1,5 +1,5 @@
-/* The heartbeat: a thread of its own with a blocking connection, so that a slow turn cannot delay it. It beats only while
- * the loop ticks: a process whose loop is blocked must lose its lease, because it can no longer stop its calls.
+/* The heartbeat: a thread of its own with a blocking connection, so that a slow turn cannot delay it. It beats only
+ * while the loop ticks: a process whose loop is blocked must lose its lease, because it can no longer stop its calls.
  *
  * A lease is counted on the boot clock from before the beat was sent: never longer than Redis counts it. */
 #pragma once

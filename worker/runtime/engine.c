@@ -21,7 +21,8 @@ uint64_t engine_redis_ms(const struct engine *e)
     return (uint64_t)((int64_t)env_unix_ms(env_system()) + e->clock_offset_ms);
 }
 
-/* ---- What we tell of ourselves ------------------------------------------------------------------------------------------ */
+/* ---- What we tell of ourselves
+ * ------------------------------------------------------------------------------------------ */
 static json_t *worker_facts(struct engine *e)
 {
     const struct engine_counters *n = &e->count;
@@ -32,17 +33,21 @@ static json_t *worker_facts(struct engine *e)
     if (e->aws)
         aws_client_stats(e->aws, &aws);
     const char *given = config_text(e->config, CONFIG_NAME);
-    json_t *facts = json_make("{s:s, s:s, s:i, s:I, s:I, s:b}", "name", *given ? given : name, "version", ORGIMPORT_VERSION, "pid",
-                              (int)getpid(), "uptime_ms", (json_int_t)(engine_boot_ms(e) - e->started_boot_ms), "held",
-                              (json_int_t)e->hold_count, "draining", e->is_draining);
-    json_put(facts, "steps", json_make("{s:I, s:I, s:I, s:I, s:I, s:I}", "done", (json_int_t)n->done, "retried", (json_int_t)n->retried,
-                                       "failed", (json_int_t)n->failed, "waited", (json_int_t)n->waited, "interrupted",
-                                       (json_int_t)n->interrupted, "stale", (json_int_t)n->stale));
-    json_put(facts, "queue", json_make("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)n->turns, "items", (json_int_t)n->items,
-                                       "claims", (json_int_t)n->claims, "sessions_lost", (json_int_t)n->sessions_lost));
-    json_put(facts, "aws", json_make("{s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)aws.calls, "requests", (json_int_t)aws.requests,
-                                     "retries", (json_int_t)aws.retries, "throttles", (json_int_t)aws.throttles, "errors",
-                                     (json_int_t)aws.errors));
+    json_t *facts =
+        json_make("{s:s, s:s, s:i, s:I, s:I, s:b}", "name", *given ? given : name, "version", ORGIMPORT_VERSION, "pid",
+                  (int)getpid(), "uptime_ms", (json_int_t)(engine_boot_ms(e) - e->started_boot_ms), "held",
+                  (json_int_t)e->hold_count, "draining", e->is_draining);
+    json_put(facts, "steps",
+             json_make("{s:I, s:I, s:I, s:I, s:I, s:I}", "done", (json_int_t)n->done, "retried", (json_int_t)n->retried,
+                       "failed", (json_int_t)n->failed, "waited", (json_int_t)n->waited, "interrupted",
+                       (json_int_t)n->interrupted, "stale", (json_int_t)n->stale));
+    json_put(facts, "queue",
+             json_make("{s:I, s:I, s:I, s:I}", "turns", (json_int_t)n->turns, "items", (json_int_t)n->items, "claims",
+                       (json_int_t)n->claims, "sessions_lost", (json_int_t)n->sessions_lost));
+    json_put(facts, "aws",
+             json_make("{s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)aws.calls, "requests",
+                       (json_int_t)aws.requests, "retries", (json_int_t)aws.retries, "throttles",
+                       (json_int_t)aws.throttles, "errors", (json_int_t)aws.errors));
     return facts;
 }
 
@@ -86,7 +91,8 @@ static void publish(void *arg)
     e->publish = later_add(e->later, PUBLISH_MS, publish, e);
 }
 
-/* ---- The end ------------------------------------------------------------------------------------------------------------ */
+/* ---- The end
+ * ------------------------------------------------------------------------------------------------------------ */
 static void queue_closed(void *arg)
 {
     (void)arg; /* the loop ends by itself when no handle is left */
@@ -127,7 +133,8 @@ void engine_fail(struct engine *e, const struct err *err)
     if (e->is_closing)
         return;
     log_error(LOG_ERROR, "worker.cannot_run", err, NULL);
-    (void)fprintf(stderr, "orgimport-worker: %s (%s) %s\n", err->text, err_info(err->code)->name, err_info(err->code)->fix);
+    (void)fprintf(stderr, "orgimport-worker: %s (%s) %s\n", err->text, err_info(err->code)->name,
+                  err_info(err->code)->fix);
     e->exit_code = 2;
     close_all(e);
 }
@@ -199,7 +206,8 @@ static void signalled(uv_signal_t *handle, int signum)
         close_all(e);
 }
 
-/* ---- The loop's own clock ----------------------------------------------------------------------------------------------- */
+/* ---- The loop's own clock
+ * ----------------------------------------------------------------------------------------------- */
 static void tick(void *arg)
 {
     struct engine *e = arg;
@@ -223,7 +231,8 @@ static void bell(void *arg, uint32_t shard)
         shard_ring(&e->shards[shard]);
 }
 
-/* ---- The beginning ------------------------------------------------------------------------------------------------------ */
+/* ---- The beginning
+ * ------------------------------------------------------------------------------------------------------ */
 static struct redis_options redis_settings(const struct engine *e)
 {
     const struct config *c = e->config;
@@ -292,15 +301,24 @@ static int start_aws(struct engine *e, struct err *err)
 {
     const struct config *c = e->config;
     bool is_simulated = e->rules.is_simulated;
-    e->http = http_client_new(&e->loop, &(struct http_client_options){.env = env_system(), .connections_max = CONNECTIONS_MAX,
-                                                                     .ca_file = getenv("AWS_CA_BUNDLE")});
+    struct http_client_options http = {
+        .env = env_system(), .connections_max = CONNECTIONS_MAX, .ca_file = getenv("AWS_CA_BUNDLE")};
+    if (is_simulated) { /* a second lock beside the AWS client's own: whatever asks this client, it dials what is listed
+                           (P11) */
+        if (aws_endpoints_new(true, config_text(c, CONFIG_ENDPOINTS), &e->endpoints, err))
+            return -1;
+        http.gate = aws_endpoints_gate;
+        http.gate_arg = e->endpoints;
+    }
+    e->http = http_client_new(&e->loop, &http);
     struct aws_client_options options = {.env = env_system(),
                                          .http = e->http,
                                          .is_simulated = is_simulated,
                                          .endpoints = is_simulated ? config_text(c, CONFIG_ENDPOINTS) : NULL,
                                          .call_timeout_ms = (uint32_t)config_int(c, CONFIG_CALL_TIMEOUT_MS),
                                          .calls_max = (uint32_t)config_int(c, CONFIG_CALLS_MAX),
-                                         .rate_scale_pct = is_simulated ? (uint32_t)config_int(c, CONFIG_RATE_SCALE_PCT) : 100,
+                                         .rate_scale_pct =
+                                             is_simulated ? (uint32_t)config_int(c, CONFIG_RATE_SCALE_PCT) : 100,
                                          .user_agent = "orgimport/" ORGIMPORT_VERSION};
     if (aws_client_new(&e->loop, &options, &e->aws, err))
         return -1;
@@ -378,6 +396,7 @@ static void free_engine(struct engine *e)
 {
     mem_free(e->holds);
     mem_free(e->shards);
+    aws_endpoints_free(e->endpoints);
     mem_free(e);
 }
 
@@ -395,7 +414,8 @@ int engine_run(const struct config *config)
     e->later = later_new(&e->loop, env_system());
     ASSERT(uv_signal_init(&e->loop, &e->term) == 0 && uv_signal_init(&e->loop, &e->interrupt) == 0);
     e->term.data = e->interrupt.data = e;
-    ASSERT(uv_signal_start(&e->term, signalled, SIGTERM) == 0 && uv_signal_start(&e->interrupt, signalled, SIGINT) == 0);
+    ASSERT(uv_signal_start(&e->term, signalled, SIGTERM) == 0 &&
+           uv_signal_start(&e->interrupt, signalled, SIGINT) == 0);
     if (start(e, &err))
         engine_fail(e, &err);
     (void)uv_run(&e->loop, UV_RUN_DEFAULT);

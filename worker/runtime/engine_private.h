@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/aws/client.h"
+#include "common/aws/endpoint.h"
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
@@ -123,6 +124,7 @@ struct engine {
     struct later *later;
     struct redis *redis;
     struct queue *queue;
+    struct aws_endpoints *endpoints; /* the gate of `http`: what may be dialled at all */
     struct http_client *http;
     struct aws_client *aws;
     struct gate_own own;
@@ -162,7 +164,8 @@ char *engine_worker_json(struct engine *e);
 void shard_open(struct shard *s);
 void shard_close(struct shard *s);
 void shard_add(struct shard *s, struct item *item);
-void shard_forget(struct shard *s, const struct hold *hold, const struct run *run); /* what is on the way has no owner now */
+void shard_forget(struct shard *s, const struct hold *hold,
+                  const struct run *run); /* what is on the way has no owner now */
 bool shard_is_quiet(const struct shard *s);
 void shard_ring(struct shard *s); /* imports may be waiting */
 void shard_lost(struct shard *s);

@@ -21,7 +21,8 @@ struct gate *gate_new(const struct gate_tools *tools, const json_t *import, uint
     *g = (struct gate){.tools = *tools, .leave_before = leave_before, .leave_arg = arg};
     g->import = json_incref((json_t *)(uintptr_t)import);
     g->reads = json_object();
-    g->session = session_new_customer(&tools->session, import, tools->own->sessions[AWS_AS_OPERATOR], leave_before, arg);
+    g->session =
+        session_new_customer(&tools->session, import, tools->own->sessions[AWS_AS_OPERATOR], leave_before, arg);
     return g;
 }
 
@@ -43,7 +44,8 @@ void gate_forget_reads(struct gate *g)
     json_object_clear(g->reads);
 }
 
-/* ---- Passages --------------------------------------------------------------------------------------------------------- */
+/* ---- Passages
+ * --------------------------------------------------------------------------------------------------------- */
 struct passage *passage_new(struct gate *g, struct step_call *call)
 {
     struct passage *p = MEM_NEW(struct passage);
@@ -116,9 +118,10 @@ static const struct passage *reader_of(const struct gate *g, const struct passag
     return NULL;
 }
 
-/* ---- Reads that polls share ------------------------------------------------------------------------------------------- */
-/* Human steps of one import wake on one grid and ask the same few questions: one answer serves them all. Steps that work
- * never get a shared answer, and a write makes all of them void. */
+/* ---- Reads that polls share
+ * ------------------------------------------------------------------------------------------- */
+/* Human steps of one import wake on one grid and ask the same few questions: one answer serves them all. Steps that
+ * work never get a shared answer, and a write makes all of them void. */
 static bool may_share(const struct step_call *call)
 {
     return !call->op->mutates && !call->must_be_fresh && call->op->service->host[0] && step_is_poll(call->step);
@@ -156,8 +159,8 @@ static bool take_shared(struct passage *p)
 static void share(struct gate *g, const char *key, const struct step_answer *answer)
 {
     if (!answer->err)
-        json_put(g->reads, key, json_make("{s:O, s:I}", "facts", answer->facts, "at",
-                                          (json_int_t)env_boot_ms(g->tools.session.env)));
+        json_put(g->reads, key,
+                 json_make("{s:O, s:I}", "facts", answer->facts, "at", (json_int_t)env_boot_ms(g->tools.session.env)));
     for (struct passage *p = g->passages, *next = NULL; p; p = next) {
         next = p->next;
         if (p->state != PASSAGE_SHARED || p->later || strcmp(p->key, key) != 0)
@@ -171,7 +174,8 @@ static void share(struct gate *g, const char *key, const struct step_answer *ans
     }
 }
 
-/* ---- On the way ------------------------------------------------------------------------------------------------------- */
+/* ---- On the way
+ * ------------------------------------------------------------------------------------------------------- */
 static void leave(struct passage *p);
 
 static void lease_waited(void *arg)
@@ -196,8 +200,8 @@ static void call_answered(void *arg, const struct aws_outcome *outcome)
     }
     if (p->op->mutates)
         gate_forget_reads(g);
-    struct step_answer answer = {.facts = outcome->facts, .err = outcome->err, .aws_code = outcome->aws_code,
-                                 .request_id = outcome->request_id};
+    struct step_answer answer = {
+        .facts = outcome->facts, .err = outcome->err, .aws_code = outcome->aws_code, .request_id = outcome->request_id};
     memcpy(key, p->key, sizeof key);
     if (key[0])
         p->key[0] = 0;
@@ -221,16 +225,17 @@ static void leave(struct passage *p)
     if (p->op->mutates)
         gate_forget_reads(g);
     p->state = PASSAGE_SENT;
-    p->sent = aws_call(g->tools.session.aws,
-                       &(struct aws_call_input){.op = p->op,
-                                                .args = p->args,
-                                                .grant = &grant,
-                                                .identity = p->identity,
-                                                .region = p->region ? p->region : "",
-                                                .bucket_owner = "",
-                                                .leave_before_boot_ms = g->leave_before ? g->leave_before(g->leave_arg) : 0,
-                                                .rate_key = *account ? account : gate_account(g)},
-                       call_answered, p);
+    p->sent =
+        aws_call(g->tools.session.aws,
+                 &(struct aws_call_input){.op = p->op,
+                                          .args = p->args,
+                                          .grant = &grant,
+                                          .identity = p->identity,
+                                          .region = p->region ? p->region : "",
+                                          .bucket_owner = "",
+                                          .leave_before_boot_ms = g->leave_before ? g->leave_before(g->leave_arg) : 0,
+                                          .rate_key = *account ? account : gate_account(g)},
+                 call_answered, p);
 }
 
 static void tokens_granted(void *arg)
@@ -285,7 +290,8 @@ void passage_begin(struct passage *p)
         p->later = later_add(g->tools.session.later, 0, fail_unconfigured, p);
 }
 
-/* ---- What the runtime offers beside AWS -------------------------------------------------------------------------------- */
+/* ---- What the runtime offers beside AWS
+ * -------------------------------------------------------------------------------- */
 static bool is_about_access(const struct err *err)
 {
     return err->code == ERR_AWS_CREDENTIALS || err->code == ERR_WRONG_ACCOUNT || err->code == ERR_AWS_EXPIRED;

@@ -32,7 +32,8 @@ struct gate_tools { /* shared, borrowed */
 
 struct gate;
 /* leave_before(arg): lease end on the boot clock, asked each time a call leaves; 0: no limit. */
-struct gate *gate_new(const struct gate_tools *tools, const json_t *import, uint64_t (*leave_before)(void *arg), void *arg);
+struct gate *gate_new(const struct gate_tools *tools, const json_t *import, uint64_t (*leave_before)(void *arg),
+                      void *arg);
 void gate_free(struct gate *g); /* nothing may be in flight */
 struct session *gate_session(struct gate *g);
 void gate_forget_reads(struct gate *g);

@@ -1,5 +1,5 @@
-/* One CloudTrail cursor for each import and region. CloudTrail delivers late and out of order, so each look goes back over
- * a quarter of an hour, and events are known by their ids. */
+/* One CloudTrail cursor for each import and region. CloudTrail delivers late and out of order, so each look goes back
+ * over a quarter of an hour, and events are known by their ids. */
 #include "worker/runtime/gate_private.h"
 
 #include "common/aws/services/cloudtrail.h"
@@ -10,8 +10,8 @@ struct events {
     struct events *next;
     struct gate *gate;
     char region[32];
-    json_t *list; /* oldest first; replaced, never changed: steps may hold the one before */
-    json_t *ids;  /* set */
+    json_t *list;            /* oldest first; replaced, never changed: steps may hold the one before */
+    json_t *ids;             /* set */
     uint64_t looked_boot_ms; /* 0: never */
     uint64_t until_ms;       /* events before this were asked for */
     uint64_t asks_until_ms;
@@ -93,8 +93,7 @@ static void merge(struct events *e, const json_t *found)
     json_t *list = json_copy(e->list);
     size_t i = 0;
     json_t *event = NULL;
-    json_array_foreach((json_t *)(uintptr_t)found, i, event)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)found, i, event) {
         const char *id = json_str_at(event, "id");
         if (!*id || json_object_get(e->ids, id))
             continue;

@@ -9,7 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum passage_state { PASSAGE_SESSION, PASSAGE_TOKENS, PASSAGE_LEASE, PASSAGE_SENT, PASSAGE_SHARED, PASSAGE_EVENTS, PASSAGE_MAIL };
+enum passage_state {
+    PASSAGE_SESSION,
+    PASSAGE_TOKENS,
+    PASSAGE_LEASE,
+    PASSAGE_SENT,
+    PASSAGE_SHARED,
+    PASSAGE_EVENTS,
+    PASSAGE_MAIL
+};
 
 struct events; /* of one region */
 
@@ -28,7 +36,7 @@ struct passage { /* one call on its way */
     struct aws_call *sent;
     struct later_item *later;
     struct mail_job *mail;
-    char key[65];              /* of the read that polls share; "" not shared */
+    char key[65]; /* of the read that polls share; "" not shared */
 };
 
 struct gate {

@@ -119,7 +119,7 @@ int health_ask(const char *path)
         (void)fprintf(stderr, "orgimport-worker: nobody answers at %s\n", path);
         return 1;
     }
-    for (ssize_t n = 1; n > 0 && len < sizeof answer - 1; len += n > 0 ? (size_t)n : 0)
+    for (ssize_t n = 1; n > 0 && len<sizeof answer - 1; len += n> 0 ? (size_t)n : 0)
         n = read(fd, answer + len, sizeof answer - 1 - len);
     (void)close(fd);
     answer[len] = 0;

@@ -12,7 +12,8 @@ struct fetch { /* one read for a hold; it outlives the hold when that is dropped
     char name[64]; /* of the step whose result is fetched */
 };
 
-/* ---- Table ------------------------------------------------------------------------------------------------------------ */
+/* ---- Table
+ * ------------------------------------------------------------------------------------------------------------ */
 static size_t slot_of(const char *id, size_t room)
 {
     uint64_t hash = 14695981039346656037u;
@@ -69,7 +70,8 @@ static void table_remove(struct engine *e, struct hold *h)
     h->shard->hold_count--;
 }
 
-/* ---- Warm gates: what is kept between two claims of an import ------------------------------------------------------------ */
+/* ---- Warm gates: what is kept between two claims of an import
+ * ------------------------------------------------------------ */
 static void warm_unlink(struct engine *e, struct warm *w)
 {
     *(w->newer ? &w->newer->older : &e->warm_newest) = w->older;
@@ -123,7 +125,8 @@ void warm_clear(struct engine *e)
     }
 }
 
-/* ---- Loading ---------------------------------------------------------------------------------------------------------- */
+/* ---- Loading
+ * ---------------------------------------------------------------------------------------------------------- */
 const char *hold_step_name(const struct hold *h, size_t index)
 {
     const char *name = json_string_value(json_array_get(json_object_get(h->doc, "steps"), index));
@@ -270,8 +273,7 @@ static const char *missing_blob(const struct hold *h)
             continue;
         const char *name = NULL;
         json_t *value = NULL;
-        json_object_foreach(h->results, name, value)
-        {
+        json_object_foreach (h->results, name, value) {
             if (json_has(value, "$blob") && str_in_list(r->def->uses, name))
                 return name;
         }
@@ -340,7 +342,8 @@ void hold_pump(struct hold *h)
     start_runs(h);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+/* ---- Life
+ * ------------------------------------------------------------------------------------------------------------- */
 void hold_claim(struct shard *s, const struct queue_held *claim)
 {
     struct hold *h = hold_find(s->engine, claim->import_id);

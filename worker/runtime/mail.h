@@ -2,8 +2,8 @@
  * Without a server the answer is {"sent": false}: steps then believe a person's word, and say so in their grade. */
 #pragma once
 
-#include "common/http/http_client.h"
 #include "common/codec/json.h"
+#include "common/http/http_client.h"
 #include "worker/runtime/later.h"
 
 struct mail_job;

@@ -8,7 +8,8 @@ static struct engine *engine_of(const struct run *r)
     return r->hold->shard->engine;
 }
 
-/* ---- Host functions --------------------------------------------------------------------------------------------------- */
+/* ---- Host functions
+ * --------------------------------------------------------------------------------------------------- */
 static uint64_t host_now(void *self)
 {
     return engine_redis_ms(self);
@@ -98,7 +99,8 @@ static void host_ready(void *self, struct step *s)
         e->ready_round = later_add(e->later, 0, ready_round, e);
 }
 
-/* ---- Ends ------------------------------------------------------------------------------------------------------------- */
+/* ---- Ends
+ * ------------------------------------------------------------------------------------------------------------- */
 static void count_outcome(struct engine *e, enum queue_outcome outcome)
 {
     struct engine_counters *n = &e->count;
@@ -118,11 +120,11 @@ static void log_end(const struct run *r, const struct step_end *end)
 {
     const char *outcome = (const char[]){(char)end->outcome, 0};
     if (end->err && end->outcome != STEP_ENDED_HOLD)
-        log_error(end->outcome == STEP_ENDED_FAIL ? LOG_WARN : LOG_INFO, "step.failed", end->err, "import", r->hold->id, "step",
-                  r->def->name, "outcome", outcome, "retry_in_ms", LOG_N(end->delay_ms), NULL);
+        log_error(end->outcome == STEP_ENDED_FAIL ? LOG_WARN : LOG_INFO, "step.failed", end->err, "import", r->hold->id,
+                  "step", r->def->name, "outcome", outcome, "retry_in_ms", LOG_N(end->delay_ms), NULL);
     else
-        log_event(end->outcome == STEP_ENDED_DONE ? LOG_INFO : LOG_DEBUG, "step.ended", "import", r->hold->id, "step", r->def->name,
-                  "outcome", outcome, NULL);
+        log_event(end->outcome == STEP_ENDED_DONE ? LOG_INFO : LOG_DEBUG, "step.ended", "import", r->hold->id, "step",
+                  r->def->name, "outcome", outcome, NULL);
 }
 
 static void send_end(struct run *r, struct item *item)
@@ -246,7 +248,8 @@ void runs_init(struct engine *e)
                                       .ended = host_ended};
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+/* ---- Life
+ * ------------------------------------------------------------------------------------------------------------- */
 void run_start(struct run *r)
 {
     struct hold *h = r->hold;
@@ -274,9 +277,9 @@ void run_start(struct run *r)
 void run_fail_early(struct run *r, const struct err *err)
 {
     const struct err_info *info = err_info(err->code);
-    json_auto_t *error = json_make("{s:s, s:s, s:s, s:s, s:s, s:I}", "code", info->name, "owner", err_owner_name(err->owner),
-                                   "retry", err_retry_name(err->retry), "text", err->text, "fix", info->fix, "at_ms",
-                                   (json_int_t)engine_redis_ms(engine_of(r)));
+    json_auto_t *error = json_make("{s:s, s:s, s:s, s:s, s:s, s:I}", "code", info->name, "owner",
+                                   err_owner_name(err->owner), "retry", err_retry_name(err->retry), "text", err->text,
+                                   "fix", info->fix, "at_ms", (json_int_t)engine_redis_ms(engine_of(r)));
     log_error(LOG_ERROR, "step.not_started", err, "import", r->hold->id, NULL);
     struct item *item = item_new(r->hold, r, OUTCOME_FAIL);
     item->q.party = PARTY_ORGIMPORT;

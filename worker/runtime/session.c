@@ -43,22 +43,22 @@ static const char *const sections[] = {
 static const char *const profiles[] = {
     [AWS_AS_OPERATOR] = NULL, [AWS_AS_PARTNER] = "orgimport-partner", [AWS_AS_TRUSTED] = "orgimport-trusted"};
 
-static struct session *create(const struct session_tools *tools, enum aws_identity_kind kind, uint64_t (*leave_before)(void *),
-                              void *arg)
+static struct session *create(const struct session_tools *tools, enum aws_identity_kind kind,
+                              uint64_t (*leave_before)(void *), void *arg)
 {
     struct session *s = MEM_NEW(struct session);
     *s = (struct session){.tools = *tools, .kind = kind, .leave_before = leave_before, .leave_arg = arg};
     return s;
 }
 
-struct session *session_new_own(const struct session_tools *tools, enum aws_identity_kind kind, uint64_t (*leave_before)(void *),
-                                void *arg)
+struct session *session_new_own(const struct session_tools *tools, enum aws_identity_kind kind,
+                                uint64_t (*leave_before)(void *), void *arg)
 {
     return create(tools, kind, leave_before, arg);
 }
 
-struct session *session_new_customer(const struct session_tools *tools, const json_t *import, struct session *operator_session,
-                                     uint64_t (*leave_before)(void *), void *arg)
+struct session *session_new_customer(const struct session_tools *tools, const json_t *import,
+                                     struct session *operator_session, uint64_t (*leave_before)(void *), void *arg)
 {
     struct session *s = create(tools, AWS_AS_CUSTOMER, leave_before, arg);
     s->import = json_incref((json_t *)(uintptr_t)import);
@@ -101,7 +101,8 @@ uint64_t session_asserted_boot_ms(const struct session *s)
     return s->asserted_boot_ms;
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Answers
+ * ---------------------------------------------------------------------------------------------------------- */
 static void answer_users(void *arg)
 {
     struct session *s = arg;
@@ -157,7 +158,8 @@ static void fail_call(struct session *s, const struct err *cause, const char *wh
     fail(s, &err);
 }
 
-/* ---- Opening ---------------------------------------------------------------------------------------------------------- */
+/* ---- Opening
+ * ---------------------------------------------------------------------------------------------------------- */
 static uint64_t leave_before(const struct session *s)
 {
     return s->leave_before ? s->leave_before(s->leave_arg) : 0;
@@ -173,7 +175,8 @@ static void check_account(struct session *s, const json_t *facts)
     const char *account = json_str_at(facts, "account"), *expected = expected_account(s);
     struct err err = {0};
     if (strlen(account) != 12 || (*expected && strcmp(account, expected) != 0)) {
-        (void)err_set(&err, ERR_WRONG_ACCOUNT, "the credentials belong to account %.12s, this import is of %s", account, expected);
+        (void)err_set(&err, ERR_WRONG_ACCOUNT, "the credentials belong to account %.12s, this import is of %s", account,
+                      expected);
         fail(s, &err);
         return;
     }
@@ -200,14 +203,15 @@ static void begin_assert(struct session *s, struct aws_identity *candidate)
     candidate->is_simulated = s->tools.is_simulated;
     s->state = SESSION_ASSERTS;
     struct aws_grant grant = {.ops = OPS(&sts_get_caller_identity), .account_id = ""};
-    s->call = aws_call(s->tools.aws,
-                       &(struct aws_call_input){.op = &sts_get_caller_identity,
-                                                .grant = &grant,
-                                                .identity = candidate,
-                                                .region = "us-east-1",
-                                                .leave_before_boot_ms = leave_before(s),
-                                                .rate_key = *expected_account(s) ? expected_account(s) : sections[s->kind]},
-                       asserted, s);
+    s->call =
+        aws_call(s->tools.aws,
+                 &(struct aws_call_input){.op = &sts_get_caller_identity,
+                                          .grant = &grant,
+                                          .identity = candidate,
+                                          .region = "us-east-1",
+                                          .leave_before_boot_ms = leave_before(s),
+                                          .rate_key = *expected_account(s) ? expected_account(s) : sections[s->kind]},
+                 asserted, s);
 }
 
 /* Overwrites what JSON kept of a secret; jansson has no call for it. */
@@ -227,8 +231,9 @@ static void assumed(void *arg, const struct aws_outcome *outcome)
         return;
     }
     const json_t *facts = outcome->facts;
-    struct aws_identity *i = aws_identity_new(json_str_at(facts, "access_key_id"), json_str_at(facts, "secret_access_key"),
-                                              json_str_at(facts, "session_token"));
+    struct aws_identity *i =
+        aws_identity_new(json_str_at(facts, "access_key_id"), json_str_at(facts, "secret_access_key"),
+                         json_str_at(facts, "session_token"));
     i->expires_unix_ms = (uint64_t)json_int_at(facts, "expires_ms");
     wipe_text(facts, "secret_access_key");
     wipe_text(facts, "session_token");
@@ -292,8 +297,8 @@ static struct aws_identity *open_sealed(struct session *s, struct err *err)
     }
     json_auto_t *sealed = json_read(s->credential, strlen(s->credential), 8, err);
     AUTO_SECRET struct secret *plain = NULL;
-    if (!sealed || seal_open(s->tools.keys_dir, json_str_or(s->import, "vars.partition", "aws"), expected_account(s), sealed,
-                             &plain, err)) {
+    if (!sealed || seal_open(s->tools.keys_dir, json_str_or(s->import, "vars.partition", "aws"), expected_account(s),
+                             sealed, &plain, err)) {
         (void)err_set(err, ERR_AWS_CREDENTIALS, "the sealed credential cannot be opened by this worker");
         return NULL;
     }
@@ -301,7 +306,8 @@ static struct aws_identity *open_sealed(struct session *s, struct err *err)
     const char *token = json_str_at(json, "session_token");
     struct aws_identity *i = NULL;
     if (*json_str_at(json, "access_key_id") && *json_str_at(json, "secret_access_key"))
-        i = aws_identity_new(json_str_at(json, "access_key_id"), json_str_at(json, "secret_access_key"), *token ? token : NULL);
+        i = aws_identity_new(json_str_at(json, "access_key_id"), json_str_at(json, "secret_access_key"),
+                             *token ? token : NULL);
     else
         (void)err_set(err, ERR_AWS_CREDENTIALS, "the sealed credential is not an access key");
     wipe_text(json, "secret_access_key");
@@ -312,6 +318,13 @@ static struct aws_identity *open_sealed(struct session *s, struct err *err)
 static void open_customer(struct session *s)
 {
     if (str_eq(json_str_at(s->import, "access.method"), "role")) {
+        if (!s->operator_session) { /* a worker without AWS credentials of its own can still do the key route */
+            struct err none = {0};
+            (void)err_set(&none, ERR_OPERATOR_CREDENTIALS,
+                          "this worker has no AWS credentials to assume the customer's role with");
+            fail(s, &none);
+            return;
+        }
         s->state = SESSION_WAITS_OPERATOR;
         session_use(s->operator_session, operator_ready, s);
         return;

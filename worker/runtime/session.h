@@ -1,7 +1,8 @@
 /* Credential sessions: from what somebody handed over to an identity that may sign, its account asserted once by
  * GetCallerIdentity. One for each import (the customer's), three for the process (operator, partner, trusted).
  *
- * Invariant: an identity is given out only after AWS itself has named its account, and only if that is the expected one. */
+ * Invariant: an identity is given out only after AWS itself has named its account, and only if that is the expected
+ * one. */
 #pragma once
 
 #include "common/aws/client.h"
@@ -20,11 +21,11 @@ struct session_tools { /* shared, borrowed */
 
 /* The operator's own: operator, partner or trusted. Live: the default chain, profiles "orgimport-partner" and
  * "orgimport-trusted". Simulated: sections of the credentials file and nothing else (P11). */
-struct session *session_new_own(const struct session_tools *tools, enum aws_identity_kind kind, uint64_t (*leave_before)(void *arg),
-                                void *arg);
+struct session *session_new_own(const struct session_tools *tools, enum aws_identity_kind kind,
+                                uint64_t (*leave_before)(void *arg), void *arg);
 /* The customer's by the import document: the sealed key, or the role that `operator_session` assumes. */
-struct session *session_new_customer(const struct session_tools *tools, const json_t *import, struct session *operator_session,
-                                     uint64_t (*leave_before)(void *arg), void *arg);
+struct session *session_new_customer(const struct session_tools *tools, const json_t *import,
+                                     struct session *operator_session, uint64_t (*leave_before)(void *arg), void *arg);
 void session_free(struct session *s); /* users are dropped without callback */
 /* The sealed credential as stored (JSON text or NULL). A changed one ends the session. */
 void session_put_credential(struct session *s, const char *sealed_json);
@@ -39,6 +40,6 @@ typedef void session_fn(void *arg, struct aws_identity *identity, const struct e
 void session_use(struct session *s, session_fn *done, void *arg);
 void session_forget(struct session *s, session_fn *done, void *arg); /* no callback afterwards */
 
-/* What a role session may do at most, from the steps' declared operations: policy text, or NULL when it cannot be held in
- * the 2,048 characters that AWS takes. New text. */
+/* What a role session may do at most, from the steps' declared operations: policy text, or NULL when it cannot be held
+ * in the 2,048 characters that AWS takes. New text. */
 char *session_policy(const json_t *import);

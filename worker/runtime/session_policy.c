@@ -30,8 +30,7 @@ static json_t *shorten_reads(json_t *set)
     json_t *shorter = json_object();
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach(set, name, value)
-    {
+    json_object_foreach (set, name, value) {
         const char *at = NULL;
         for (size_t i = 0; i < ARRAY_LEN(verbs) && !at; i++) {
             at = strstr(name, verbs[i]);
@@ -49,11 +48,11 @@ static char *policy_text(const json_t *set)
     json_auto_t *actions = json_array();
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)set, name, value)
+    json_object_foreach ((json_t *)(uintptr_t)set, name, value)
         (void)json_array_append_new(actions, json_string(name));
     json_sort_by(actions, NULL);
-    json_auto_t *policy = json_make("{s:s, s:[{s:s, s:O, s:s}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
-                                    "Action", actions, "Resource", "*");
+    json_auto_t *policy = json_make("{s:s, s:[{s:s, s:O, s:s}]}", "Version", "2012-10-17", "Statement", "Effect",
+                                    "Allow", "Action", actions, "Resource", "*");
     return json_text(policy);
 }
 
@@ -62,7 +61,7 @@ char *session_policy(const json_t *import)
     json_auto_t *set = json_object();
     size_t i = 0;
     json_t *name = NULL;
-    json_array_foreach(json_object_get(import, "steps"), i, name)
+    json_array_foreach (json_object_get(import, "steps"), i, name)
         add_step(set, step_def_by_name(json_string_value(name)));
     if (!json_object_size(set))
         return NULL;

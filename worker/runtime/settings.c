@@ -42,7 +42,8 @@ static int check_simulated(const struct config *c, struct err *err)
 
 static int check_live(const struct config *c, struct err *err)
 {
-    static const enum config_key simulated[] = {CONFIG_ENDPOINTS, CONFIG_SIM_CREDENTIALS, CONFIG_SETTLE_MS, CONFIG_RATE_SCALE_PCT};
+    static const enum config_key simulated[] = {CONFIG_ENDPOINTS, CONFIG_SIM_CREDENTIALS, CONFIG_SETTLE_MS,
+                                                CONFIG_RATE_SCALE_PCT};
     static const char *const names[] = {"endpoints", "sim-credentials", "settle-ms", "rate-scale-pct"};
     for (size_t i = 0; i < ARRAY_LEN(simulated); i++)
         if (!str_eq(config_source(c, simulated[i]), "default"))

@@ -4,16 +4,17 @@
 
 #include <stdio.h>
 
-#define GATHER_MS 1      /* how long an item waits for company while one turn is in flight */
-#define GATHER_ITEMS 16  /* company enough */
-#define AGAIN_MS 200     /* after a lost connection */
+#define GATHER_MS 1     /* how long an item waits for company while one turn is in flight */
+#define GATHER_ITEMS 16 /* company enough */
+#define AGAIN_MS 200    /* after a lost connection */
 #define REOPEN_MS 500
 #define DUE_MAX_MS 5000  /* a bell may be lost: look at least this often */
 #define MISMATCHES_MAX 3 /* a turn in flight makes one, another may follow; three in a row are a lost reply */
 
 static void pump(struct shard *s);
 
-/* ---- Items ------------------------------------------------------------------------------------------------------------ */
+/* ---- Items
+ * ------------------------------------------------------------------------------------------------------------ */
 struct item *item_new(struct hold *hold, struct run *run, enum queue_outcome outcome)
 {
     struct item *item = MEM_NEW(struct item);
@@ -78,7 +79,8 @@ bool shard_is_quiet(const struct shard *s)
     return !s->first && !s->turns;
 }
 
-/* ---- Replies ---------------------------------------------------------------------------------------------------------- */
+/* ---- Replies
+ * ---------------------------------------------------------------------------------------------------------- */
 static void take_ack(struct item *item, enum queue_ack ack)
 {
     struct run *r = item->run;
@@ -174,8 +176,8 @@ static void turn_done(void *arg, const struct err *err, const struct queue_turn_
         return;
     }
     if (err && err->code != ERR_LEASE_LOST) {
-        /* Outcome unknown: the very same items again, which the queue knows by fence, nonce and version. What it may have
-         * claimed for us shows at the next heartbeat. */
+        /* Outcome unknown: the very same items again, which the queue knows by fence, nonce and version. What it may
+         * have claimed for us shows at the next heartbeat. */
         log_error(LOG_WARN, "turn.lost", err, NULL);
         t->want = 0;
         if (!s->reopen)
@@ -213,7 +215,8 @@ static void resend(void *arg)
     pump(s);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------------------------------ */
+/* ---- Turns
+ * ------------------------------------------------------------------------------------------------------------ */
 static uint32_t capacity(const struct engine *e)
 {
     uint64_t most = (uint64_t)config_int(e->config, CONFIG_IMPORTS_MAX), used = e->hold_count + e->wants_in_flight;
@@ -298,7 +301,8 @@ void shard_ring(struct shard *s)
     pump(s);
 }
 
-/* ---- Session ---------------------------------------------------------------------------------------------------------- */
+/* ---- Session
+ * ---------------------------------------------------------------------------------------------------------- */
 static void reopen(void *arg)
 {
     struct shard *s = arg;
@@ -344,7 +348,8 @@ void shard_open(struct shard *s)
         env_random(env_system(), &s->new_session, sizeof s->new_session);
     while (!s->new_session);
     s->session_asked_boot_ms = engine_boot_ms(e);
-    queue_session_open(e->queue, s->id, s->new_session, (uint32_t)config_int(e->config, CONFIG_LEASE_MS), worker, opened, s);
+    queue_session_open(e->queue, s->id, s->new_session, (uint32_t)config_int(e->config, CONFIG_LEASE_MS), worker,
+                       opened, s);
 }
 
 /* Our session ended while we thought we had it: what we held belongs to others now. */
@@ -406,7 +411,8 @@ uint64_t shard_leave_before(void *arg)
     return until ? until : 1; /* 0 would mean: no limit */
 }
 
-/* ---- What the heartbeat brings ---------------------------------------------------------------------------------------- */
+/* ---- What the heartbeat brings
+ * ---------------------------------------------------------------------------------------- */
 static bool is_listed(const struct queue_turn_reply *reply, const char *id)
 {
     for (size_t i = 0; i < reply->claim_count; i++)

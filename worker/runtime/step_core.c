@@ -44,8 +44,7 @@ uint64_t step_scaled(const struct step *s, uint64_t ms)
 
 void step_line(struct step *s, json_t *line)
 {
-    struct ledger_who who = {
-        .step = s->in.def->name, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)};
+    struct ledger_who who = {.step = s->in.def->name, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)};
     ledger_add(&s->journal, &who, line, &s->ledger);
     ASSERT(!s->ledger.is_over);
 }
@@ -89,8 +88,7 @@ static void note_signals(struct step *s)
     const char *key = NULL;
     json_t *body = NULL;
     json_t *signals = json_incref((json_t *)(uintptr_t)s->in.signals);
-    json_object_foreach(signals, key, body)
-    {
+    json_object_foreach (signals, key, body) {
         char digest[65];
         json_digest(body, digest);
         if (str_eq(json_string_value(journal_get(&s->journal, "signals", key)), digest))

@@ -1,8 +1,8 @@
 /* Step core: plays a step's function again and again until it ends, with everything that has an effect behind a host.
  *
- * Callbacks only record (step_answered, step_saved, step_timer_fired) and ask the host to enter the step; step_enter() is
- * the one place that runs the function and decides. No loop, no Redis and no network here: the engine and the scenario
- * runner are two hosts of the same core.
+ * Callbacks only record (step_answered, step_saved, step_timer_fired) and ask the host to enter the step; step_enter()
+ * is the one place that runs the function and decides. No loop, no Redis and no network here: the engine and the
+ * scenario runner are two hosts of the same core.
  *
  *                  step_new                     step_answered / step_saved / step_timer_fired
  *                     |                                        |
@@ -10,17 +10,18 @@
  *      host.ready -> step_enter -> function -> WAIT -> start reads, save journal, start saved writes
  *                                           -> DONE / FAIL / person, sleep, hold -> host.ended (once, last)
  *
- * Invariants: a mutating call leaves only after its intent was saved (P2); a step never ends while a write that was sent
- * has no answer, unless it is dropped; nothing is called on the host after `ended`. */
+ * Invariants: a mutating call leaves only after its intent was saved (P2); a step never ends while a write that was
+ * sent has no answer, unless it is dropped; nothing is called on the host after `ended`. */
 #pragma once
 
 #include "common/queue/record.h"
 #include "worker/runtime/ledger.h"
 #include "worker/step.h"
 
-#define STEP_MAYBES_MAX 5    /* lost answers settled in place before the try ends */
-#define STEP_READS_AGAIN_MAX 60 /* reads that failed for a moment and were asked again in place, all calls of a try together */
-#define STEP_LOOKS_MAX 20    /* polls in place before the step gives its place back */
+#define STEP_MAYBES_MAX 5 /* lost answers settled in place before the try ends */
+#define STEP_READS_AGAIN_MAX                                                                                           \
+    60 /* reads that failed for a moment and were asked again in place, all calls of a try together */
+#define STEP_LOOKS_MAX 20     /* polls in place before the step gives its place back */
 #define STEP_LOOK_MS_MAX 2000 /* polls at longer intervals give it back at once */
 
 /* The same letters as enum queue_outcome (common/queue/queue.h). */
@@ -79,7 +80,7 @@ struct step_call {
     void *host_data;     /* the host's, while SENT */
 };
 
-struct step_answer { /* borrowed during step_answered */
+struct step_answer {     /* borrowed during step_answered */
     const json_t *facts; /* when err is NULL */
     const struct err *err;
     const char *aws_code, *request_id;
@@ -90,9 +91,9 @@ struct step_end { /* borrowed during host.ended */
     uint64_t delay_ms;
     enum blocking_party party;
     const char *journal, *result, *task, *error, *ledger; /* as in struct queue_item */
-    const struct err *err;  /* FAIL and RETRY */
-    bool drops_session;     /* fresh credentials before the next try */
-    bool lost_credentials;  /* the customer's credentials do not work any more */
+    const struct err *err;                                /* FAIL and RETRY */
+    bool drops_session;                                   /* fresh credentials before the next try */
+    bool lost_credentials;                                /* the customer's credentials do not work any more */
 };
 
 struct step_host {
@@ -105,8 +106,8 @@ struct step_host {
     void (*cancel)(void *self, struct step_call *call); /* no answer afterwards */
     /* One at a time per step; step_saved() later. Texts are borrowed during the call. */
     void (*save)(void *self, struct step *s, const char *journal, const char *ledger);
-    void (*timer)(void *self, struct step *s, uint64_t delay_ms); /* one per step; replaces the one before */
-    void (*ready)(void *self, struct step *s);                    /* step_enter(s) later, once */
+    void (*timer)(void *self, struct step *s, uint64_t delay_ms);          /* one per step; replaces the one before */
+    void (*ready)(void *self, struct step *s);                             /* step_enter(s) later, once */
     void (*ended)(void *self, struct step *s, const struct step_end *end); /* step_free() it later, not in here */
 };
 
@@ -117,7 +118,7 @@ struct step_input { /* borrowed while the step lives, except the texts */
     const json_t *results; /* by step name, finished ones only */
     const json_t *signals; /* of this step by key, or NULL */
     const char *journal;
-    bool has_task;         /* a task of this step is open */
+    bool has_task; /* a task of this step is open */
     uint64_t fence;
     uint32_t nonce;
     uint8_t attempts; /* counted at claim, 1 for the first */
@@ -133,7 +134,8 @@ void step_enter(struct step *s);
 void step_answered(struct step_call *call, const struct step_answer *answer);
 void step_saved(struct step *s);
 void step_timer_fired(struct step *s);
-/* Cancel, pause or drain: no new write starts, reads are dropped, writes that were sent are awaited; ends as INTERRUPT. */
+/* Cancel, pause or drain: no new write starts, reads are dropped, writes that were sent are awaited; ends as INTERRUPT.
+ */
 void step_stop(struct step *s);
 /* Ends now, whatever is in flight: open intents stay in the journal (the drain's patience is over). */
 void step_stop_now(struct step *s);
@@ -141,7 +143,7 @@ void step_stop_now(struct step *s);
 void step_cut(struct step *s);
 /* For hosts and tests. */
 bool step_has_write_in_flight(const struct step *s);
-bool step_is_poll(const struct step *s);  /* entered again for an open task: may share reads with others */
+bool step_is_poll(const struct step *s); /* entered again for an open task: may share reads with others */
 const char *step_name(const struct step *s);
 const struct aws_op *const *step_manifest(const struct step *s);
 struct journal *step_journal(struct step *s);

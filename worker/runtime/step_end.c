@@ -16,11 +16,11 @@ static json_t *reads_summary(const struct step *s)
     json_t *list = json_array();
     const char *op = NULL;
     json_t *keys = NULL;
-    json_object_foreach(s->reads, op, keys)
-    {
+    json_object_foreach (s->reads, op, keys) {
         char digest[65];
         json_digest(keys, digest);
-        json_t *one = json_make("{s:s, s:I, s:s}", "op", op, "count", (json_int_t)json_object_size(keys), "digest", digest);
+        json_t *one =
+            json_make("{s:s, s:I, s:s}", "op", op, "count", (json_int_t)json_object_size(keys), "digest", digest);
         (void)json_array_append_new(list, one);
     }
     json_sort_by(list, "op");
@@ -59,9 +59,9 @@ static void tell_ledger(struct step *s, struct ending *e)
 static json_t *error_json(struct step *s, const struct err *err)
 {
     const struct err_info *info = err_info(err->code);
-    json_t *e = json_make("{s:s, s:s, s:s, s:s, s:s, s:I}", "code", info->name, "owner", err_owner_name(err->owner), "retry",
-                          err_retry_name(err->retry), "text", err->text, "fix", info->fix, "at_ms",
-                          (json_int_t)step_clock(s));
+    json_t *e =
+        json_make("{s:s, s:s, s:s, s:s, s:s, s:I}", "code", info->name, "owner", err_owner_name(err->owner), "retry",
+                  err_retry_name(err->retry), "text", err->text, "fix", info->fix, "at_ms", (json_int_t)step_clock(s));
     if (err->origin[0])
         json_put_str(e, "origin", err->origin);
     if (err->request_id[0])
@@ -166,7 +166,8 @@ static void end_waiting(struct step *s, struct ending *e)
 
 static json_t *credential_task(struct step *s)
 {
-    json_t *task = json_make("{s:s, s:s, s:b}", "party", "customer", "title", "Hand over working credentials again", "attest", 0);
+    json_t *task =
+        json_make("{s:s, s:s, s:b}", "party", "customer", "title", "Hand over working credentials again", "attest", 0);
     json_put(task, "actions",
              json_make("[s, s]", "Make a new access key, or repair the role that was handed over.",
                        "Send it with PUT /v1/imports/ID/credential; the import goes on by itself."));
@@ -228,7 +229,8 @@ static void end_failed(struct step *s, struct ending *e)
 /* "already": the state was there before we asked anybody or wrote anything. */
 static const char *final_grade(const struct step *s)
 {
-    bool was_asked = s->in.has_task || json_is_integer(journal_get(&s->journal, "task", "at")) || step_signal(s, "done");
+    bool was_asked =
+        s->in.has_task || json_is_integer(journal_get(&s->journal, "task", "at")) || step_signal(s, "done");
     if (was_asked || s->in.def->only_looks || journal_has_answers(&s->journal))
         return s->grade ? s->grade : "probed";
     bool could_write = false;
@@ -250,7 +252,8 @@ static void end_done(struct step *s, struct ending *e)
         e->error = mem_dup("");
 }
 
-/* Facts of an unfinished step are shown to people (an exposure clock that runs), so they are stored when they change. */
+/* Facts of an unfinished step are shown to people (an exposure clock that runs), so they are stored when they change.
+ */
 static void keep_partial_result(struct step *s, struct ending *e)
 {
     if (e->result || !json_object_size(s->result))

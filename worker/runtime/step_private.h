@@ -20,17 +20,17 @@ struct step {
     struct step_input in;
     char fence[20], nonce[12];
     struct journal journal;
-    struct str ledger;      /* lines not handed out yet */
+    struct str ledger;       /* lines not handed out yet */
     struct step_call *calls; /* of this generation */
-    json_t *reads;          /* what was read in this generation, for the ledger: {op: {count, digests}} */
-    uint64_t began_ms;      /* of this generation: an intent is judged against it, because reads may be that old */
+    json_t *reads;           /* what was read in this generation, for the ledger: {op: {count, digests}} */
+    uint64_t began_ms;       /* of this generation: an intent is judged against it, because reads may be that old */
     uint32_t maybes, looks;
     uint32_t reads_again; /* failed reads that were asked again in place */
     bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
     bool was_rejected, was_expired; /* of this generation: every entry comes to the same end */
 
     /* made anew by each entry */
-    json_t *kept;            /* array: what lives until the function returns */
+    json_t *kept; /* array: what lives until the function returns */
     json_t *result, *warnings, *findings;
     const char *grade;
     struct err err;
@@ -38,7 +38,7 @@ struct step {
     enum wait_kind wait;
     uint64_t wait_ms;
     enum blocking_party party;
-    json_t *task;   /* WAIT_PERSON */
+    json_t *task;    /* WAIT_PERSON */
     json_t *details; /* WAIT_HOLD */
 };
 
@@ -68,7 +68,8 @@ void step_start_calls(struct step *s);
 
 /* step_settle.c */
 enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };
-enum settle_verdict step_settle(struct step *s, const json_t *entry, const struct step_call *call, uint64_t *ret_wait_ms);
+enum settle_verdict step_settle(struct step *s, const json_t *entry, const struct step_call *call,
+                                uint64_t *ret_wait_ms);
 /* Before DONE: closes intents whose branch is no longer taken. DONE, or WAIT when one must grow older first. */
 enum step_result step_settle_rest(struct step *s);
 enum step_result step_settle_question(struct step *s, const char *key, const char *op);

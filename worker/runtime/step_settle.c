@@ -6,8 +6,9 @@ static bool is_own(const struct step *s, const json_t *entry)
     return str_eq(json_str_at(entry, "fence"), s->fence) && str_eq(json_str_at(entry, "nonce"), s->nonce);
 }
 
-/* How long until an open intent may be believed absent when the reads do not show it. Our own request is over as soon as
- * its connection is closed. Another holder may still have it in hand: it dies with its signature, or AWS refuses it. */
+/* How long until an open intent may be believed absent when the reads do not show it. Our own request is over as soon
+ * as its connection is closed. Another holder may still have it in hand: it dies with its signature, or AWS refuses it.
+ */
 static uint64_t must_age(const struct step *s, const json_t *entry, const struct aws_op *op)
 {
     if (op->settle == SETTLE_RESEND)
@@ -32,7 +33,8 @@ static uint64_t wait_until_old(const struct step *s, uint64_t young_ms)
     return young_ms > passed ? young_ms - passed : 1;
 }
 
-enum settle_verdict step_settle(struct step *s, const json_t *entry, const struct step_call *call, uint64_t *ret_wait_ms)
+enum settle_verdict step_settle(struct step *s, const json_t *entry, const struct step_call *call,
+                                uint64_t *ret_wait_ms)
 {
     bool is_same = str_eq(json_str_at(entry, "op"), call->op->name) && str_eq(json_str_at(entry, "args"), call->digest);
     if (call->op->settle == SETTLE_RESEND)
@@ -57,7 +59,8 @@ enum step_result step_settle_question(struct step *s, const char *key, const cha
 /* Of an operation that this version does not know any more, the worst is assumed. */
 static const struct aws_op *op_of(const struct step *s, const json_t *entry)
 {
-    static const struct aws_op unknown = {.name = "unknown", .mutates = true, .settle = SETTLE_LOOK, .is_slow_signature = true};
+    static const struct aws_op unknown = {
+        .name = "unknown", .mutates = true, .settle = SETTLE_LOOK, .is_slow_signature = true};
     const char *name = json_str_at(entry, "op");
     for (const struct aws_op *const *op = s->in.def->ops; op && *op; op++)
         if (str_eq((*op)->name, name))
@@ -77,8 +80,8 @@ static enum step_result settle_one(struct step *s, const char *key, json_t *entr
     if (young_ms)
         return step_must_wait(s, WAIT_SLEEP, wait_until_old(s, young_ms), PARTY_AWS);
     journal_answer(&s->journal, key, NULL, "seen");
-    step_line(s, json_make("{s:s, s:s, s:s, s:s, s:{s:s}}", "kind", "answer", "key", key, "op", json_str_at(entry, "op"),
-                           "args", json_str_at(entry, "args"), "result", "settled", "seen"));
+    step_line(s, json_make("{s:s, s:s, s:s, s:s, s:{s:s}}", "kind", "answer", "key", key, "op",
+                           json_str_at(entry, "op"), "args", json_str_at(entry, "args"), "result", "settled", "seen"));
     return STEP_DONE;
 }
 

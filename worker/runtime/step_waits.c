@@ -37,19 +37,21 @@ const char *step_code(struct step *s, const char *key)
 
 enum step_result step_sleep(struct step *s, const char *key, uint64_t ms)
 {
-    uint64_t since = step_now(s, step_text(s, "sleep/%s", key)), now = step_clock(s), until = since + step_scaled(s, ms);
+    uint64_t since = step_now(s, step_text(s, "sleep/%s", key)), now = step_clock(s),
+             until = since + step_scaled(s, ms);
     return now >= until ? STEP_DONE : step_must_wait(s, WAIT_SLEEP, until - now, PARTY_NONE);
 }
 
-enum step_result step_poll(struct step *s, const char *key, const struct aws_op *op, json_t *args, step_ready_fn *is_ready,
-                           const json_t *ready_arg, uint32_t every_ms, uint32_t deadline_ms, enum err_code code,
-                           const json_t **ret)
+enum step_result step_poll(struct step *s, const char *key, const struct aws_op *op, json_t *args,
+                           step_ready_fn *is_ready, const json_t *ready_arg, uint32_t every_ms, uint32_t deadline_ms,
+                           enum err_code code, const json_t **ret)
 {
     const char *clock_key = step_text(s, "poll/%s", key);
     uint64_t since = step_now(s, clock_key);
     struct step_call *c = NULL;
     const json_t *facts = NULL;
-    enum step_result r = step_ask(s, &(struct ask){.key = key, .op = op, .args = args, .must_be_fresh = true}, &c, &facts);
+    enum step_result r =
+        step_ask(s, &(struct ask){.key = key, .op = op, .args = args, .must_be_fresh = true}, &c, &facts);
     if (r != STEP_DONE)
         return r;
     if (is_ready(facts, ready_arg)) {
@@ -74,7 +76,8 @@ enum step_result step_poll(struct step *s, const char *key, const struct aws_op 
     return step_must_wait(s, WAIT_SLEEP, wait_ms, PARTY_AWS);
 }
 
-/* ---- People ---------------------------------------------------------------------------------------------------------- */
+/* ---- People
+ * ---------------------------------------------------------------------------------------------------------- */
 /* A task that expired once opens anew with the same span when the step is retried. */
 static uint64_t due_of(struct step *s, uint64_t due_ms)
 {
@@ -139,8 +142,7 @@ static bool is_accepted(struct step *s, const char *question)
     json_digest(accept, digest);
     const char *key = NULL;
     json_t *spent = NULL;
-    json_object_foreach(json_object_get(s->journal.root, "accepts"), key, spent)
-    {
+    json_object_foreach (json_object_get(s->journal.root, "accepts"), key, spent) {
         if (str_eq(json_string_value(spent), digest))
             return str_eq(key, question);
     }

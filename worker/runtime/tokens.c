@@ -1,5 +1,5 @@
-/* Politeness with the operator's own accounts: their buckets live in Redis and all workers draw from them, a second's worth
- * at a time. Here is what this worker has drawn and not yet used. */
+/* Politeness with the operator's own accounts: their buckets live in Redis and all workers draw from them, a second's
+ * worth at a time. Here is what this worker has drawn and not yet used. */
 #include "common/aws/rate.h"
 #include "worker/runtime/engine_private.h"
 
@@ -118,7 +118,8 @@ static void ask(struct bucket *b)
     for (const struct waiting *w = b->first; w && want < DRAW_MAX; w = w->next)
         want++;
     b->is_asking = true;
-    queue_tokens(e->queue, b->account, b->family, (uint32_t)(per_s_x100 ? per_s_x100 : 1), (uint32_t)limits.burst, want, granted, b);
+    queue_tokens(e->queue, b->account, b->family, (uint32_t)(per_s_x100 ? per_s_x100 : 1), (uint32_t)limits.burst, want,
+                 granted, b);
 }
 
 void tokens_draw(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg)
