@@ -110,11 +110,11 @@ static enum step_result mend_role(struct step *s, struct wish *w, const json_t *
         TRY(step_call(s, step_text(s, "trust/%s", seen_digest(s, json_at(role, "trust"))),
                       &iam_update_assume_role_policy, args, NULL));
     }
-    bool is_session_right = !json_has(role, "max_session") || json_int_at(role, "max_session") == w->max_session;
-    if (!is_session_right || !str_eq(json_str_at(role, "description"), w->description)) {
+    w->description = json_str_at(role, "description"); /* whoever wrote it: not worth a write */
+    if (json_has(role, "max_session") && json_int_at(role, "max_session") != w->max_session) {
         json_t *args = role_args(w);
         json_put_int(args, "MaxSessionDuration", w->max_session);
-        json_put_str(args, "Description", w->description);
+        json_put_str(args, "Description", w->description); /* AWS takes both or forgets one */
         *ret_wrote = true;
         TRY(step_call(s, step_text(s, "settings/%s", seen_digest(s, role)), &iam_update_role, args, NULL));
     }
@@ -167,6 +167,7 @@ static enum step_result have_one_inline(struct step *s, const struct wish *w, co
     json_put_str(put, "PolicyName", name);
     json_put(put, "PolicyDocument", same(json_at(one, "document")));
     *ret_wrote = true;
+    (void)step_now(s, step_text(s, "inline-put/%s", name)); /* undo asks for it */
     return step_call(s, step_text(s, "put/%s/%s", name, seen_digest(s, now)), &iam_put_role_policy, put, NULL);
 }
 

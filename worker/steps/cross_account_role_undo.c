@@ -63,7 +63,7 @@ static enum step_result delete_policy(struct step *s, const char *arn)
     size_t i;
     TRY(step_call(s, step_text(s, "policy/%s", arn), &iam_get_policy, json_make("{s:s}", "PolicyArn", arn), &policy));
     if (json_is_null(policy) || !ownership_is_ours(s, json_object_get(policy, "tags")))
-        return STEP_DONE;
+        return STEP_DONE; /* gone, or somebody else's by now */
     TRY(step_call(s, step_text(s, "versions/%s", arn), &iam_list_policy_versions, json_make("{s:s}", "PolicyArn", arn),
                   &list));
     json_array_foreach (json_at(list, "versions"), i, one)
@@ -83,8 +83,31 @@ static enum step_result delete_policies(struct step *s, const struct wish *w)
     size_t i;
     const json_t *one;
     json_array_foreach ((json_t *)(uintptr_t)w->own, i, one)
-        step_also(&all, delete_policy(s, wish_policy_arn(s, w, json_str_at(one, "name"))));
+        if (step_journal_facts(s, step_text(s, "create-policy/%s", json_str_at(one, "name"))))
+            step_also(&all, delete_policy(s, wish_policy_arn(s, w, json_str_at(one, "name"))));
     return all;
+}
+
+/* From a role that was there before us goes what this import hung on it. Its trust stays as it was agreed. */
+static enum step_result take_back(struct step *s, const struct wish *w)
+{
+    const json_t *wanted = step_keep(s, wish_attached(s, w)), *one;
+    uint64_t began_ms = step_now(s, "undo-began");
+    enum step_result all = STEP_DONE;
+    size_t i;
+    json_array_foreach ((json_t *)(uintptr_t)wanted, i, one)
+        if (step_journal_facts(s, step_text(s, "attach/%s", json_string_value(one))))
+            step_also(&all, step_call(s, step_text(s, "detach/%s", json_string_value(one)), &iam_detach_role_policy,
+                                      json_make("{s:s,s:O}", "RoleName", w->name, "PolicyArn", one), NULL));
+    json_array_foreach ((json_t *)(uintptr_t)w->in_line, i, one) {
+        const char *name = json_str_at(one, "name");
+        if (step_now(s, step_text(s, "inline-put/%s", name)) < began_ms)
+            step_also(&all, step_call(s, step_text(s, "inline/%s", name), &iam_delete_role_policy,
+                                      json_make("{s:s,s:s}", "RoleName", w->name, "PolicyName", name), NULL));
+    }
+    TRY(all);
+    TRY(delete_policies(s, w));
+    return leave(s, w, "it was there before this import");
 }
 
 enum step_result cross_account_role_undo(struct step *s, const char *which)
@@ -99,7 +122,7 @@ enum step_result cross_account_role_undo(struct step *s, const char *which)
     if (!ownership_is_ours(s, json_object_get(role, "tags")))
         return leave(s, &w, "it is not ours");
     if (!ownership_is_new(s, json_int_at(role, "created_ms")))
-        return leave(s, &w, "it was there before this import");
+        return take_back(s, &w);
     TRY(find_foreign(s, &w, &is_shared));
     if (is_shared)
         return leave(s, &w, "others hung something on it");
