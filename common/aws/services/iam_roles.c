@@ -42,8 +42,8 @@ BUILD_QUERY(list_roles_build, "PathPrefix Marker MaxItems:int")
 static json_t *list_roles_parse(const struct aws_reply *reply, struct err *err)
 {
     return parse_list(parse_query(reply, "ListRolesResult", err), "Roles.member",
-                      "RoleName>name! Path! Arn! RoleId Description MaxSessionDuration>max_session:int", "roles", "Marker",
-                      err);
+                      "RoleName>name! Path! Arn! RoleId Description MaxSessionDuration>max_session:int", "roles",
+                      "Marker", err);
 }
 
 static const struct aws_pages list_roles_pages = {"Marker", "next", "roles", 60};
