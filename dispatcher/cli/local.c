@@ -284,17 +284,17 @@ int cli_verb_local(struct cli *cli)
     struct local_fleet fleet;
     local_fleet_init(&fleet, dir);
     struct err err;
-    if (str_eq(word, "status"))
-        return status(&fleet);
+    AUTO_FREE char *demo_dir = mem_printf("%s/demo", dir);
+    struct local_fleet demo;
+    local_fleet_init(&demo, demo_dir);
+    if (str_eq(word, "status")) /* what other verbs would talk to: a demo that was left up, else the fleet itself */
+        return status(local_pid(&demo, "dispatcher") && !local_pid(&fleet, "dispatcher") ? &demo : &fleet);
     if (str_eq(word, "start")) {
         if (local_start(&fleet, &err) != 0)
             return cli_error(cli, &err);
         return status(&fleet);
     }
     if (str_eq(word, "stop")) {
-        AUTO_FREE char *demo_dir = mem_printf("%s/demo", dir);
-        struct local_fleet demo;
-        local_fleet_init(&demo, demo_dir);
         if (local_stop(&fleet, &err) != 0 || local_stop(&demo, &err) != 0)
             return cli_error(cli, &err);
         puts("stopped; `orgimport local start` goes on where it was");
