@@ -2,8 +2,8 @@
 #include "worker/steps/tax_registration.h"
 
 /* Every text of `wanted` stands in `found` too. AWS fills in more than it was given. */
-static bool holds(const json_t *found,
-                  const json_t *wanted) // NOLINT(misc-no-recursion): our own profile, bounded depth
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the profile's entry, which was read with a bound
+static bool holds(const json_t *found, const json_t *wanted)
 {
     const char *key;
     json_t *value;
