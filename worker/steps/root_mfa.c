@@ -78,8 +78,7 @@ static json_t *theirs_of(const struct look *l)
     const json_t *had = json_object_get(l->before, "devices"), *ours = json_object_get(l->handover, "operator_devices");
     json_t *left = json_array(), *serial = NULL;
     size_t i = 0;
-    json_array_foreach((json_t *)(uintptr_t)l->serials, i, serial)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)l->serials, i, serial) {
         if (json_array_has_str(had, json_string_value(serial)) && !json_array_has_str(ours, json_string_value(serial)))
             json_array_append(left, serial);
     }
@@ -101,11 +100,11 @@ static size_t count_ours(const struct look *l)
     json_auto_t *seen = json_object();
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(json_object_get(l->handover, "operator_devices"), i, one)
+    json_array_foreach (json_object_get(l->handover, "operator_devices"), i, one)
         json_object_set_new(seen, json_string_value(one), json_true());
-    json_array_foreach(l->serials, i, one) json_object_set_new(seen, json_string_value(one), json_true());
-    json_array_foreach((json_t *)(uintptr_t)l->events, i, one)
-    {
+    json_array_foreach (l->serials, i, one)
+        json_object_set_new(seen, json_string_value(one), json_true());
+    json_array_foreach ((json_t *)(uintptr_t)l->events, i, one) {
         bool is_new = str_eq(json_str_at(one, "name"), "EnableMFADevice") &&
                       str_eq(json_str_at(one, "user_type"), "Root") &&
                       (uint64_t)json_int_at(one, "at_ms") + 1000 > l->handed_ms;
@@ -139,16 +138,18 @@ static enum step_result run(struct step *s)
                      .before = human_root_before(step_result_of(s, "fingerprint_before"))};
     l.is_classic = str_eq(json_str_at(l.handover, "mode"), "classic");
     l.handed_ms = (uint64_t)json_int_at(l.handover, l.is_classic ? "exposure_opened_ms" : "opened_ms");
-    enum step_result all = step_call(s, "look", &iam_get_account_summary, NULL, &l.summary);
-    step_also(&all, step_call(s, "devices", &iam_list_virtual_mfa_devices,
-                              json_make("{s:s}", "AssignmentStatus", "Assigned"), &l.devices));
+    /* First whether there is any, then which: asked at once, the list could be older than the answer, and the result
+     * would declare a root user without the devices that were registered in between. */
+    TRY(step_call(s, "look", &iam_get_account_summary, NULL, &l.summary));
+    if (json_int_at(l.summary, "summary.AccountMFAEnabled") == 0)
+        return ask_classic(s);
+    enum step_result all = step_call(s, "devices", &iam_list_virtual_mfa_devices,
+                                     json_make("{s:s}", "AssignmentStatus", "Assigned"), &l.devices);
     step_also(&all, step_events(s, "", 30000, &l.events));
     TRY(all);
 
     l.serials = step_keep(s, human_root_devices(l.devices));
     json_t *theirs = step_keep(s, theirs_of(&l));
-    if (json_int_at(l.summary, "summary.AccountMFAEnabled") == 0)
-        return ask_classic(s);
     if (!l.is_classic && (json_array_size(theirs) || is_unlisted_left(&l)))
         return ask_overlap(s, theirs);
     if (json_int_at(l.summary, "summary.AccountAccessKeysPresent") != 0)
