@@ -104,7 +104,7 @@ static int add_principal(json_t *to, const json_t *one, const char *spec, const 
 static int add_policy(json_t *to, const json_t *one, struct err *err)
 {
     json_auto_t *facts = json_object();
-    if (parse_pick(one, "PolicyName>name! Path PolicyId Arn! DefaultVersionId>default_version!", facts, err) < 0)
+    if (parse_pick(one, "PolicyName>name Path PolicyId Arn! DefaultVersionId>default_version!", facts, err) < 0)
         return -1;
     json_auto_t *versions = xml_list(one, "PolicyVersionList.member");
     size_t i;
