@@ -273,6 +273,17 @@ static void read_handshakes(struct reading *r)
 
 /* ---- Features
  * ------------------------------------------------------------------------------------------------------------ */
+/* A bucket's region; "" while it is not known. The list need not tell it: AWS does in paged lists, others never. */
+static const char *bucket_region(struct reading *r, const json_t *bucket)
+{
+    const char *name = json_str_at(bucket, "name"), *told = json_str_at(bucket, "region");
+    if (told[0])
+        return told;
+    const json_t *where = ask_in(r, step_text(r->s, "location/%s", name), &s3_get_bucket_location,
+                                 json_make("{s:s}", "Bucket", name), "", DENIED);
+    return json_str_at(where, "region");
+}
+
 /* Regions in use, as far as buckets and the import tell: us-east-1 first. New reference. */
 static json_t *regions_in_use(struct reading *r)
 {
@@ -282,8 +293,9 @@ static json_t *regions_in_use(struct reading *r)
     json_t *one = NULL;
     json_array_foreach(members_of(facts, "buckets"), i, one)
     {
-        if (json_str_at(one, "region")[0] && !json_array_has_str(seen, json_str_at(one, "region")))
-            json_array_append_new(seen, json_string(json_str_at(one, "region")));
+        const char *region = bucket_region(r, one);
+        if (region[0] && !json_array_has_str(seen, region))
+            json_array_append_new(seen, json_string(region));
     }
     const char *own = step_var(r->s, "region");
     if (own[0] && !json_array_has_str(seen, own))
@@ -445,12 +457,16 @@ static void read_iam_account(struct reading *r)
 static void read_buckets(struct reading *r)
 {
     const json_t *facts = ask(r, "buckets", &s3_list_buckets, NULL);
-    if (!r->is_building)
-        return;
-    json_t *to = section(r, "s3"), *one = NULL;
+    json_t *one = NULL;
     size_t i = 0;
     json_array_foreach(members_of(facts, "buckets"), i, one)
-        json_put(to, json_str_at(one, "name"), json_make("{s:s}", "region", json_str_at(one, "region")));
+    {
+        const char *region = bucket_region(r, one);
+        if (r->is_building)
+            json_put(section(r, "s3"), json_str_at(one, "name"), json_make("{s:s}", "region", region));
+    }
+    if (r->is_building)
+        (void)section(r, "s3");
 }
 
 static void read_reports(struct reading *r)

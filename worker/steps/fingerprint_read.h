@@ -14,9 +14,10 @@
         &fms_get_admin_account, &ram_get_resource_shares, &cloudformation_describe_organizations_access,               \
         &iam_get_account_authorization_details, &iam_list_roles, &iam_get_account_summary, &iam_list_account_aliases,  \
         &iam_list_virtual_mfa_devices, &iam_get_account_password_policy, &iam_list_saml_providers,                     \
-        &iam_list_open_id_connect_providers, &s3_list_buckets, &cur_describe_report_definitions,                       \
-        &data_exports_list_exports, &data_exports_get_export, &tax_list_tax_registrations, &tax_get_tax_inheritance,   \
-        &account_get_contact_information, &account_get_alternate_contact
+        &iam_list_open_id_connect_providers, &s3_list_buckets, &s3_get_bucket_location,                                \
+        &cur_describe_report_definitions, &data_exports_list_exports, &data_exports_get_export,                        \
+        &tax_list_tax_registrations, &tax_get_tax_inheritance, &account_get_contact_information,                       \
+        &account_get_alternate_contact
 
 /* Reads every section until two reads in a row are equal, five tries at most; what would not hold still is listed in
  * "unstable" with its last two digests, and its last value is kept. `ret` is borrowed until the step returns. */

@@ -6,47 +6,66 @@
 #include "tests/unit/worker/steps/fake_host.h"
 
 static const char world_text[] =
-    "{\"organizations:DescribeOrganization\":{\"id\":\"o-1\",\"arn\":\"arn:o\",\"feature_set\":\"ALL\",\"master_account_id\":\"111122223333\","
+    "{\"organizations:DescribeOrganization\":{\"id\":\"o-1\",\"arn\":\"arn:o\",\"feature_set\":\"ALL\",\"master_"
+    "account_id\":\"111122223333\","
     "\"master_email\":\"old@acme.example\"},"
-    "\"organizations:ListAccounts\":{\"accounts\":[{\"id\":\"111122223333\",\"email\":\"old@acme.example\",\"name\":\"payer\",\"state\":\"ACTIVE\","
-    "\"joined_method\":\"INVITED\",\"joined_ms\":5},{\"id\":\"444455556666\",\"email\":\"b@acme.example\",\"name\":\"b\",\"state\":\"SUSPENDED\","
+    "\"organizations:ListAccounts\":{\"accounts\":[{\"id\":\"111122223333\",\"email\":\"old@acme.example\",\"name\":"
+    "\"payer\",\"state\":\"ACTIVE\","
+    "\"joined_method\":\"INVITED\",\"joined_ms\":5},{\"id\":\"444455556666\",\"email\":\"b@acme.example\",\"name\":"
+    "\"b\",\"state\":\"SUSPENDED\","
     "\"joined_method\":\"CREATED\",\"joined_ms\":6}]},"
-    "\"organizations:ListRoots\":{\"roots\":[{\"id\":\"r-1\",\"name\":\"Root\",\"policy_types\":[{\"type\":\"SERVICE_CONTROL_POLICY\",\"status\":\"ENABLED\"}]}]},"
+    "\"organizations:ListRoots\":{\"roots\":[{\"id\":\"r-1\",\"name\":\"Root\",\"policy_types\":[{\"type\":\"SERVICE_"
+    "CONTROL_POLICY\",\"status\":\"ENABLED\"}]}]},"
     "\"organizations:ListOrganizationalUnitsForParent|r-1\":{\"ous\":[{\"id\":\"ou-1\",\"name\":\"Prod\"}]},"
     "\"organizations:ListOrganizationalUnitsForParent|ou-1\":{\"ous\":[{\"id\":\"ou-2\",\"name\":\"Deep\"}]},"
     "\"organizations:ListOrganizationalUnitsForParent\":{\"ous\":[]},"
     "\"organizations:ListAccountsForParent|r-1\":{\"accounts\":[\"111122223333\"]},"
     "\"organizations:ListAccountsForParent|ou-2\":{\"accounts\":[\"444455556666\"]},"
     "\"organizations:ListAccountsForParent\":{\"accounts\":[]},"
-    "\"organizations:ListPolicies|SERVICE_CONTROL_POLICY\":{\"policies\":[{\"id\":\"p-1\",\"name\":\"deny\",\"type\":\"SERVICE_CONTROL_POLICY\",\"aws_managed\":false}]},"
+    "\"organizations:ListPolicies|SERVICE_CONTROL_POLICY\":{\"policies\":[{\"id\":\"p-1\",\"name\":\"deny\",\"type\":"
+    "\"SERVICE_CONTROL_POLICY\",\"aws_managed\":false}]},"
     "\"organizations:ListPolicies|BEDROCK_POLICY\":{\"$error\":\"InvalidInputException\"},"
     "\"organizations:ListPolicies\":{\"policies\":[]},"
     "\"organizations:DescribePolicy\":{\"id\":\"p-1\",\"content\":{\"Version\":\"2012-10-17\"}},"
     "\"organizations:ListTargetsForPolicy\":{\"targets\":[\"ou-1\",\"r-1\"]},"
-    "\"organizations:ListAWSServiceAccessForOrganization\":{\"services\":[{\"principal\":\"sso.amazonaws.com\",\"enabled_ms\":7}]},"
+    "\"organizations:ListAWSServiceAccessForOrganization\":{\"services\":[{\"principal\":\"sso.amazonaws.com\","
+    "\"enabled_ms\":7}]},"
     "\"organizations:ListDelegatedAdministrators\":{\"administrators\":[\"444455556666\"]},"
     "\"organizations:ListDelegatedServicesForAccount\":{\"services\":[\"z.amazonaws.com\",\"a.amazonaws.com\"]},"
-    "\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[{\"id\":\"h-1\",\"action\":\"INVITE\",\"state\":\"ACCEPTED\"},"
-    "{\"id\":\"h-2\",\"action\":\"INVITE\",\"state\":\"OPEN\",\"expires_ms\":1800000050000,\"parties\":[{\"id\":\"x\",\"type\":\"EMAIL\"}]}]},"
-    "\"sso:ListInstances|us-east-1\":{\"instances\":[]},\"sso:ListInstances|eu-west-1\":{\"instances\":[{\"arn\":\"arn:i\",\"status\":\"ACTIVE\"}]},"
+    "\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[{\"id\":\"h-1\",\"action\":\"INVITE\",\"state\":"
+    "\"ACCEPTED\"},"
+    "{\"id\":\"h-2\",\"action\":\"INVITE\",\"state\":\"OPEN\",\"expires_ms\":1800000050000,\"parties\":[{\"id\":\"x\","
+    "\"type\":\"EMAIL\"}]}]},"
+    "\"sso:ListInstances|us-east-1\":{\"instances\":[]},\"sso:ListInstances|eu-west-1\":{\"instances\":[{\"arn\":\"arn:"
+    "i\",\"status\":\"ACTIVE\"}]},"
     "\"ram:GetResourceShares\":{\"$error\":\"AccessDeniedException\"},"
     "\"backup:DescribeGlobalSettings\":{\"settings\":{\"isCrossAccountBackupEnabled\":\"true\"}},"
     "\"cloudformation:DescribeOrganizationsAccess\":{\"status\":\"ENABLED\"},"
-    "\"iam:GetAccountAuthorizationDetails\":{\"users\":[{\"name\":\"jane\",\"path\":\"/\",\"user_id\":\"U1\",\"groups\":[\"b\",\"a\"],\"policies\":[],\"inline\":{},\"tags\":{}}],"
+    "\"iam:GetAccountAuthorizationDetails\":{\"users\":[{\"name\":\"jane\",\"path\":\"/"
+    "\",\"user_id\":\"U1\",\"groups\":[\"b\",\"a\"],\"policies\":[],\"inline\":{},\"tags\":{}}],"
     "\"groups\":[{\"name\":\"a\",\"path\":\"/\",\"group_id\":\"G1\",\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{}}],"
-    "\"roles\":[{\"name\":\"app\",\"path\":\"/\",\"role_id\":\"R1\",\"trust\":{\"Version\":\"2012-10-17\"},\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{},\"tags\":{\"t\":\"1\"}}],"
+    "\"roles\":[{\"name\":\"app\",\"path\":\"/"
+    "\",\"role_id\":\"R1\",\"trust\":{\"Version\":\"2012-10-17\"},\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{},"
+    "\"tags\":{\"t\":\"1\"}}],"
     "\"policies\":[{\"name\":\"p\",\"arn\":\"arn:p\",\"document\":{\"Version\":\"2012-10-17\"}}]},"
     "\"iam:ListRoles\":{\"roles\":[{\"name\":\"app\",\"description\":\"an app\",\"max_session\":7200}]},"
     "\"iam:GetAccountSummary\":{\"summary\":{\"AccountMFAEnabled\":1,\"AccountAccessKeysPresent\":0,\"Roles\":12}},"
-    "\"iam:ListVirtualMFADevices\":{\"devices\":[{\"serial\":\"arn:theirs\",\"user_arn\":\"arn:aws:iam::111122223333:root\"}]},"
-    "\"iam:ListAccountAliases\":{\"aliases\":[\"acme\"]},\"iam:GetAccountPasswordPolicy\":{\"policy\":{\"MinimumPasswordLength\":\"14\"}},"
+    "\"iam:ListVirtualMFADevices\":{\"devices\":[{\"serial\":\"arn:theirs\",\"user_arn\":\"arn:aws:iam::111122223333:"
+    "root\"}]},"
+    "\"iam:ListAccountAliases\":{\"aliases\":[\"acme\"]},\"iam:GetAccountPasswordPolicy\":{\"policy\":{"
+    "\"MinimumPasswordLength\":\"14\"}},"
     "\"iam:ListSAMLProviders\":{\"providers\":[\"arn:saml\"]},\"iam:ListOpenIDConnectProviders\":{\"providers\":[]},"
     "\"s3:ListBuckets\":{\"buckets\":[{\"name\":\"logs\",\"region\":\"eu-west-1\"}]},"
-    "\"cur:DescribeReportDefinitions\":{\"reports\":[{\"ReportName\":\"old\",\"TimeUnit\":\"DAILY\",\"AdditionalArtifacts\":[],"
-    "\"AdditionalSchemaElements\":[\"SPLIT\",\"RESOURCES\"],\"ReportStatus\":{\"lastStatus\":\"SUCCESS\",\"lastDelivery\":\"x\"}}]},"
-    "\"bcm-data-exports:ListExports\":{\"exports\":[\"arn:e\"]},\"bcm-data-exports:GetExport\":{\"arn\":\"arn:e\",\"name\":\"e\",\"query\":\"SELECT 1\"},"
-    "\"tax:ListTaxRegistrations\":{\"accounts\":[{\"accountId\":\"111122223333\",\"accountMetaData\":{\"seller\":\"EMEA\"},"
-    "\"taxRegistration\":{\"registrationId\":\"DE1\",\"registrationType\":\"VAT\",\"legalName\":\"Acme\",\"status\":\"Pending\"}}]},"
+    "\"cur:DescribeReportDefinitions\":{\"reports\":[{\"ReportName\":\"old\",\"TimeUnit\":\"DAILY\","
+    "\"AdditionalArtifacts\":[],"
+    "\"AdditionalSchemaElements\":[\"SPLIT\",\"RESOURCES\"],\"ReportStatus\":{\"lastStatus\":\"SUCCESS\","
+    "\"lastDelivery\":\"x\"}}]},"
+    "\"bcm-data-exports:ListExports\":{\"exports\":[\"arn:e\"]},\"bcm-data-exports:GetExport\":{\"arn\":\"arn:e\","
+    "\"name\":\"e\",\"query\":\"SELECT 1\"},"
+    "\"tax:ListTaxRegistrations\":{\"accounts\":[{\"accountId\":\"111122223333\",\"accountMetaData\":{\"seller\":"
+    "\"EMEA\"},"
+    "\"taxRegistration\":{\"registrationId\":\"DE1\",\"registrationType\":\"VAT\",\"legalName\":\"Acme\",\"status\":"
+    "\"Pending\"}}]},"
     "\"tax:GetTaxInheritance\":{\"status\":\"OptOut\"},"
     "\"account:GetContactInformation\":{\"contact\":{\"FullName\":\"Acme\"}},"
     "\"account:GetAlternateContact|BILLING\":{\"name\":\"Bill\",\"email\":\"bill@acme.example\"}}";
@@ -62,7 +81,8 @@ static void start(struct fake_host *h)
 {
     *h = (struct fake_host){.now_ms = 1800000000000ULL};
     h->world = read_text(world_text);
-    h->import = read_text("{\"id\":\"imp_1\",\"created_ms\":1799999000000,\"customer\":{\"name\":\"Acme\"},\"vars\":{\"account_id\":\"111122223333\","
+    h->import = read_text("{\"id\":\"imp_1\",\"created_ms\":1799999000000,\"customer\":{\"name\":\"Acme\"},\"vars\":{"
+                          "\"account_id\":\"111122223333\","
                           "\"region\":\"us-east-1\",\"roles\":{\"cmp\":{\"name\":\"ours\"}}}}");
     h->results = json_object();
     h->signals = json_object();
@@ -164,6 +184,24 @@ static void a_section_is_read_again_until_it_holds_still(void **state)
     fake_done(&h);
 }
 
+static void a_region_that_the_list_of_buckets_leaves_out_is_asked_for(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    start(&h);
+    json_put(h.world, "s3:ListBuckets", read_text("{\"buckets\":[{\"name\":\"logs\"},{\"name\":\"shut\"},{\"name\":\"gone\"}]}"));
+    json_put(h.world, "s3:GetBucketLocation|logs", read_text("{\"region\":\"eu-west-1\"}"));
+    json_put(h.world, "s3:GetBucketLocation|shut", read_text("{\"$error\":\"AccessDenied\"}"));
+    fake_run(&h, &step_fingerprint_before);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(at(&h, "s3", "logs"), "region"), "eu-west-1");
+    assert_string_equal(json_str_at(at(&h, "s3", "shut"), "region"), "");
+    assert_string_equal(json_str_at(at(&h, "s3", "gone"), "region"), "");
+    /* A region in use: its Identity Center was asked too. */
+    assert_string_equal(json_str_at(at(&h, "features", "identity_center"), "instances.0.arn"), "arn:i");
+    fake_done(&h);
+}
+
 static void a_section_that_never_holds_still_is_named(void **state)
 {
     (void)state;
@@ -194,7 +232,8 @@ static void another_order_from_aws_is_no_difference(void **state)
     (void)state;
     struct fake_host h;
     take_before(&h);
-    static const char *const lists[][2] = {{"organizations:ListAccounts", "accounts"}, {"organizations:ListTargetsForPolicy", "targets"},
+    static const char *const lists[][2] = {{"organizations:ListAccounts", "accounts"},
+                                           {"organizations:ListTargetsForPolicy", "targets"},
                                            {"organizations:ListDelegatedServicesForAccount", "services"},
                                            {"organizations:ListHandshakesForOrganization", "handshakes"}};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
@@ -202,7 +241,8 @@ static void another_order_from_aws_is_no_difference(void **state)
     json_t *iam = json_object_get(h.world, "iam:GetAccountAuthorizationDetails");
     reverse(json_object_get(json_array_get(json_object_get(iam, "roles"), 0), "policies"));
     reverse(json_object_get(json_array_get(json_object_get(iam, "users"), 0), "groups"));
-    json_t *report = json_array_get(json_object_get(json_object_get(h.world, "cur:DescribeReportDefinitions"), "reports"), 0);
+    json_t *report =
+        json_array_get(json_object_get(json_object_get(h.world, "cur:DescribeReportDefinitions"), "reports"), 0);
     reverse(json_object_get(report, "AdditionalSchemaElements"));
     json_put_str(json_object_get(report, "ReportStatus"), "lastDelivery", "later");
     json_put_int(json_object_get(json_object_get(h.world, "iam:GetAccountSummary"), "summary"), "Roles", 99);
@@ -218,12 +258,13 @@ static void declared_changes_of_steps_are_proven(void **state)
     struct fake_host h;
     take_before(&h);
     json_put(h.results, "root_email", json_make("{s:s}", "email", "new@doit.example"));
-    json_put(h.results, "root_mfa", json_make("{s:{s:b,s:b,s:[s]}}", "root", "mfa", 1, "access_keys", 0, "devices", "arn:ours"));
+    json_put(h.results, "root_mfa",
+             json_make("{s:{s:b,s:b,s:[s]}}", "root", "mfa", 1, "access_keys", 0, "devices", "arn:ours"));
     json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_email", "new@doit.example");
-    json_put_str(json_array_get(json_object_get(json_object_get(h.world, "organizations:ListAccounts"), "accounts"), 0), "email",
-                 "new@doit.example");
-    json_put_str(json_array_get(json_object_get(json_object_get(h.world, "iam:ListVirtualMFADevices"), "devices"), 0), "serial",
-                 "arn:ours");
+    json_put_str(json_array_get(json_object_get(json_object_get(h.world, "organizations:ListAccounts"), "accounts"), 0),
+                 "email", "new@doit.example");
+    json_put_str(json_array_get(json_object_get(json_object_get(h.world, "iam:ListVirtualMFADevices"), "devices"), 0),
+                 "serial", "arn:ours");
     fake_run(&h, &step_fingerprint_after);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN");
@@ -250,8 +291,9 @@ static void an_invitation_that_expired_by_itself_is_no_difference(void **state)
 
 static void suspend_b(struct fake_host *h, const char *state_name)
 {
-    json_put_str(json_array_get(json_object_get(json_object_get(h->world, "organizations:ListAccounts"), "accounts"), 1), "state",
-                 state_name);
+    json_put_str(
+        json_array_get(json_object_get(json_object_get(h->world, "organizations:ListAccounts"), "accounts"), 1),
+        "state", state_name);
 }
 
 static void a_foreign_change_holds_until_it_is_accepted(void **state)
@@ -298,12 +340,16 @@ static void differences_are_told_in_words(void **state)
     static const struct {
         const char *difference, *words;
     } cases[] = {
-        {"{\"section\":\"iam.roles\",\"key\":\"X\",\"kind\":\"added\",\"from\":null,\"to\":{}}", "IAM role X was added"},
-        {"{\"section\":\"s3\",\"key\":\"logs\",\"kind\":\"removed\",\"from\":{},\"to\":null}", "Bucket logs was removed"},
+        {"{\"section\":\"iam.roles\",\"key\":\"X\",\"kind\":\"added\",\"from\":null,\"to\":{}}",
+         "IAM role X was added"},
+        {"{\"section\":\"s3\",\"key\":\"logs\",\"kind\":\"removed\",\"from\":{},\"to\":null}",
+         "Bucket logs was removed"},
         {"{\"section\":\"organization\",\"key\":\"master_email\",\"kind\":\"changed\",\"from\":\"a\",\"to\":\"b\"}",
          "Organization's master_email was changed: value (\"a\", now \"b\")"},
-        {"{\"section\":\"iam.users\",\"key\":\"j\",\"kind\":\"changed\",\"from\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5},\"to\":{}}",
-         "IAM user j was changed: a (1, now nothing), b (2, now nothing), c (3, now nothing), d (4, now nothing), and more"},
+        {"{\"section\":\"iam.users\",\"key\":\"j\",\"kind\":\"changed\",\"from\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4,"
+         "\"e\":5},\"to\":{}}",
+         "IAM user j was changed: a (1, now nothing), b (2, now nothing), c (3, now nothing), d (4, now nothing), and "
+         "more"},
         {"{\"section\":\"s3\",\"key\":\"x\",\"kind\":\"patch\",\"text\":\"s3 x: add, but it is there already\"}",
          "A step declared a change that does not fit: s3 x: add, but it is there already"},
     };
@@ -324,7 +370,8 @@ static void the_report_tells_grades_verdict_and_how_to_leave(void **state)
     json_put(h.results, "root_password", read_text("{\"grade\":\"cloudtrail\",\"evidence\":{\"event_id\":\"e-1\"}}"));
     json_put(h.results, "root_mfa_handover", read_text("{\"grade\":\"probed\",\"exposure_opened_ms\":1000}"));
     json_put(h.results, "root_mfa", read_text("{\"grade\":\"probed\",\"exposure_closed_ms\":4000}"));
-    json_put(h.results, "fingerprint_after", read_text("{\"grade\":\"probed\",\"verdict\":\"PROVEN\",\"root\":\"ab\"}"));
+    json_put(h.results, "fingerprint_after",
+             read_text("{\"grade\":\"probed\",\"verdict\":\"PROVEN\",\"root\":\"ab\"}"));
     fake_run(&h, &step_handover_report);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_int_equal(h.call_count, 0);
@@ -339,13 +386,17 @@ static void the_report_tells_grades_verdict_and_how_to_leave(void **state)
 static void shapes_of_reports_and_taxes_do_not_depend_on_their_source(void **state)
 {
     (void)state;
-    json_auto_t *sent = read_text("{\"ReportName\":\"r\",\"AdditionalSchemaElements\":[\"RESOURCES\"],\"RefreshClosedReports\":true}");
-    json_auto_t *answered = read_text("{\"ReportName\":\"r\",\"AdditionalSchemaElements\":[\"RESOURCES\"],\"AdditionalArtifacts\":[],"
-                                      "\"RefreshClosedReports\":true,\"ReportStatus\":{},\"BillingViewArn\":null}");
+    json_auto_t *sent =
+        read_text("{\"ReportName\":\"r\",\"AdditionalSchemaElements\":[\"RESOURCES\"],\"RefreshClosedReports\":true}");
+    json_auto_t *answered =
+        read_text("{\"ReportName\":\"r\",\"AdditionalSchemaElements\":[\"RESOURCES\"],\"AdditionalArtifacts\":[],"
+                  "\"RefreshClosedReports\":true,\"ReportStatus\":{},\"BillingViewArn\":null}");
     json_auto_t *one = shape_report(sent), *other = shape_report(answered);
     assert_true(json_equal(one, other));
-    json_auto_t *entry = read_text("{\"registrationId\":\"IE1\",\"registrationType\":\"VAT\",\"legalName\":\"D\",\"legalAddress\":{\"city\":\"Dublin\"}}");
-    json_auto_t *registration = read_text("{\"registrationId\":\"IE1\",\"registrationType\":\"VAT\",\"legalName\":\"D\",\"legalAddress\":{\"city\":\"Dublin\"},"
+    json_auto_t *entry = read_text("{\"registrationId\":\"IE1\",\"registrationType\":\"VAT\",\"legalName\":\"D\","
+                                   "\"legalAddress\":{\"city\":\"Dublin\"}}");
+    json_auto_t *registration = read_text("{\"registrationId\":\"IE1\",\"registrationType\":\"VAT\",\"legalName\":"
+                                          "\"D\",\"legalAddress\":{\"city\":\"Dublin\"},"
                                           "\"status\":\"Verified\"}");
     json_auto_t *tax_one = shape_tax(entry, "EMEA"), *tax_other = shape_tax(registration, "EMEA");
     assert_true(json_equal(tax_one, tax_other));
@@ -359,6 +410,7 @@ int main(void)
         cmocka_unit_test(every_section_is_read_and_volatile_things_are_dropped),
         cmocka_unit_test(nobody_asks_for_the_parent_of_an_account),
         cmocka_unit_test(a_section_is_read_again_until_it_holds_still),
+        cmocka_unit_test(a_region_that_the_list_of_buckets_leaves_out_is_asked_for),
         cmocka_unit_test(a_section_that_never_holds_still_is_named),
         cmocka_unit_test(another_order_from_aws_is_no_difference),
         cmocka_unit_test(declared_changes_of_steps_are_proven),
