@@ -1,13 +1,15 @@
 /* Steps: ordinary functions, re-entered, with a journal.
  *
  * READ THIS FIRST. The runtime calls a step's function from its first line each time something it waited for arrives.
- * step_call() looks up its key: answered -> it gives the facts and goes on; not yet -> it arranges the call and says WAIT,
- * and the step returns. So earlier lines run again, arguments must come out equal each time, and keys must be unique names.
- * Writes are durable (an intent before, an answer after); reads live in memory only and are asked afresh after a restart,
- * after every wait and after a failed try (a read that failed for a moment is asked again alone). So write "make it so": look, act if needed, verify.
+ * step_call() looks up its key: answered -> it gives the facts and goes on; not yet -> it arranges the call and says
+ * WAIT, and the step returns. So earlier lines run again, arguments must come out equal each time, and keys must be
+ * unique names. Writes are durable (an intent before, an answer after); reads live in memory only and are asked afresh
+ * after a restart, after every wait and after a failed try (a read that failed for a moment is asked again alone). So
+ * write "make it so": look, act if needed, verify.
  *
  * A step file includes this header, service headers and worker/steps/ helpers, nothing else. No clock, no random, no
- * environment: everything with an effect goes through the family below. Borrowed JSON lives until the function returns. */
+ * environment: everything with an effect goes through the family below. Borrowed JSON lives until the function returns.
+ */
 #pragma once
 
 #include "common/aws/op.h"
@@ -18,11 +20,11 @@ struct step; /* opaque */
 enum step_result { STEP_DONE, STEP_WAIT, STEP_FAIL };
 
 /* Passes WAIT and FAIL on to the runtime. */
-#define TRY(expr)                           \
-    do {                                    \
-        enum step_result try_ = (expr);     \
-        if (try_ != STEP_DONE)              \
-            return try_;                    \
+#define TRY(expr)                                                                                                      \
+    do {                                                                                                               \
+        enum step_result try_ = (expr);                                                                                \
+        if (try_ != STEP_DONE)                                                                                         \
+            return try_;                                                                                               \
     } while (0)
 
 /* Many at once: enum step_result all = STEP_DONE; for (...) step_also(&all, step_call(...)); TRY(all);
@@ -47,7 +49,7 @@ struct step_def {
     const struct aws_op *const *ops; /* manifest: OPS(...) */
     const char *uses;                /* comma list of steps whose results it reads */
     uint32_t version;                /* raised when keys change meaning */
-    bool only_looks;                 /* a check: neither writes nor waits for a state, so "already" says nothing of it */
+    bool only_looks; /* a check: neither writes nor waits for a state, so "already" says nothing of it */
 };
 #define STEP(id) extern const struct step_def step_##id;
 #include "worker/steps/steps.def"
@@ -55,12 +57,14 @@ struct step_def {
 extern const struct step_def *const step_defs[]; /* NULL-terminated */
 const struct step_def *step_def_by_name(const char *name);
 
-/* ---- What a step may know ------------------------------------------------------------------------------------------- */
-const json_t *step_import(const struct step *s);                     /* the import document */
-const char *step_var(const struct step *s, const char *path);        /* step_import's "vars" by path; "" when absent */
+/* ---- What a step may know -------------------------------------------------------------------------------------------
+ */
+const json_t *step_import(const struct step *s);              /* the import document */
+const char *step_var(const struct step *s, const char *path); /* step_import's "vars" by path; "" when absent */
 const json_t *step_result_of(const struct step *s, const char *step_name); /* NULL: not done (or skipped) */
-const json_t *step_signal(const struct step *s, const char *key);    /* body of a signal to this step, NULL when none */
-const json_t *step_journal_facts(const struct step *s, const char *key); /* a recorded write's facts (undo), NULL when none */
+const json_t *step_signal(const struct step *s, const char *key); /* body of a signal to this step, NULL when none */
+const json_t *step_journal_facts(const struct step *s,
+                                 const char *key); /* a recorded write's facts (undo), NULL when none */
 bool step_has_identity(const struct step *s, enum aws_identity_kind who); /* partner or trusted account configured? */
 bool step_is_undo(const struct step *s);
 /* Formats into the step's arena: for keys and small texts. */
@@ -68,30 +72,34 @@ const char *step_text(struct step *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Keeps a new reference until the function returns, and gives it back borrowed. */
 json_t *step_keep(struct step *s, json_t *new_value);
 
-/* ---- The family ------------------------------------------------------------------------------------------------------ */
+/* ---- The family
+ * ------------------------------------------------------------------------------------------------------ */
 /* Facts of `op` under `key`; JSON null when AWS says absent. `args` may be NULL; its reference is taken. */
 enum step_result step_call(struct step *s, const char *key, const struct aws_op *op, json_t *args, const json_t **ret);
 /* The same, where some AWS errors are answers: codes in the comma list come as {"error":"Code","message":".."}. */
-enum step_result step_try(struct step *s, const char *key, const struct aws_op *op, json_t *args, const char *codes, const json_t **ret);
+enum step_result step_try(struct step *s, const char *key, const struct aws_op *op, json_t *args, const char *codes,
+                          const json_t **ret);
 /* The same in another region or with other S3 bucket owner. */
-enum step_result step_call_in(struct step *s, const char *key, const struct aws_op *op, json_t *args, const char *region,
-                              const char *codes, const json_t **ret);
-/* Reads until `is_ready(facts)`, every `every_ms`, failing with ERR_NOT_YET's `code` after `deadline_ms` from its first look. */
+enum step_result step_call_in(struct step *s, const char *key, const struct aws_op *op, json_t *args,
+                              const char *region, const char *codes, const json_t **ret);
+/* Reads until `is_ready(facts)`, every `every_ms`, failing with ERR_NOT_YET's `code` after `deadline_ms` from its first
+ * look. */
 typedef bool step_ready_fn(const json_t *facts, const json_t *arg);
-enum step_result step_poll(struct step *s, const char *key, const struct aws_op *op, json_t *args, step_ready_fn *is_ready,
-                           const json_t *ready_arg, uint32_t every_ms, uint32_t deadline_ms, enum err_code code, const json_t **ret);
+enum step_result step_poll(struct step *s, const char *key, const struct aws_op *op, json_t *args,
+                           step_ready_fn *is_ready, const json_t *ready_arg, uint32_t every_ms, uint32_t deadline_ms,
+                           enum err_code code, const json_t **ret);
 /* A pause that survives restarts. */
 enum step_result step_sleep(struct step *s, const char *key, uint64_t ms);
 /* The time when this line was first reached: durable, the same on every entry. Never waits. */
 uint64_t step_now(struct step *s, const char *key);
-/* Opens a task for a person and waits: the runtime enters the step again at the poller's interval, on a signal, or at the
- * deadline. Call it last, after the probe said "not yet". Always WAIT, or FAIL with ERR_WAIT_EXPIRED / ERR_TASK_REJECTED.
- * `task`: see worker/steps/human.h for its shape. Takes the reference. */
+/* Opens a task for a person and waits: the runtime enters the step again at the poller's interval, on a signal, or at
+ * the deadline. Call it last, after the probe said "not yet". Always WAIT, or FAIL with ERR_WAIT_EXPIRED /
+ * ERR_TASK_REJECTED. `task`: see worker/steps/human.h for its shape. Takes the reference. */
 enum step_result step_human(struct step *s, json_t *task);
 /* Waits for AWS (not a person): WAIT, entered again after `again_ms`; the blocking party becomes aws. */
 enum step_result step_wait_aws(struct step *s, uint64_t again_ms, const char *why);
-/* Holds the import for an operator's decision; DONE once somebody accepted it with a reason (signal "accept"). `details`
- * is shown with the question; takes the reference. */
+/* Holds the import for an operator's decision; DONE once somebody accepted it with a reason (signal "accept").
+ * `details` is shown with the question; takes the reference. */
 enum step_result step_hold(struct step *s, enum err_code code, json_t *details, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Ends the try: by the code's own retry class. Always FAIL. */
 enum step_result step_fail(struct step *s, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -100,14 +108,17 @@ void step_finding(struct step *s, enum err_code code, const char *fmt, ...) PRIN
 size_t step_finding_count(const struct step *s);
 void step_warn(struct step *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* shown with the result; import goes on */
 
-/* Facts this step leaves for later steps, pages and the proof. Takes the reference. Steps may set the same key again. */
+/* Facts this step leaves for later steps, pages and the proof. Takes the reference. Steps may set the same key again.
+ */
 void step_set(struct step *s, const char *key, json_t *value);
 void step_set_str(struct step *s, const char *key, const char *text);
-/* How sure we are that it is so (P5): "already" is chosen by the runtime when no task was opened and nothing was written. */
+/* How sure we are that it is so (P5): "already" is chosen by the runtime when no task was opened and nothing was
+ * written. */
 void step_grade(struct step *s, const char *grade); /* "probed", "cloudtrail", "attested", "attested+second_person" */
 
-/* Whether the handed-over access works: {"ok":bool, "code":"aws.credentials"|"account.wrong"|.., "text", "account", "arn",
- * "method", "access_key_id" (never the secret)}. Asserts the account with GetCallerIdentity, once per session. */
+/* Whether the handed-over access works: {"ok":bool, "code":"aws.credentials"|"account.wrong"|.., "text", "account",
+ * "arn", "method", "access_key_id" (never the secret)}. Asserts the account with GetCallerIdentity, once per session.
+ */
 enum step_result step_identity(struct step *s, const json_t **ret);
 /* A random 6-digit code, durable, the same on every entry. Never waits. */
 const char *step_code(struct step *s, const char *key);

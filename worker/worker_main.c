@@ -20,10 +20,11 @@ static int help(void)
     AUTO_STR struct str text;
     str_init(&text, 65536);
     config_help(CONFIG_WORKER, &text);
-    (void)printf("orgimport-worker %s: claims imports from the fleet's queue and plays their steps.\n\n"
-                 "usage: orgimport-worker [options]            work until SIGTERM, then drain\n"
-                 "       orgimport-worker --health [options]   ask the worker at --health-socket; exit 0 when it is well\n\n%s",
-                 ORGIMPORT_VERSION, text.data);
+    (void)printf(
+        "orgimport-worker %s: claims imports from the fleet's queue and plays their steps.\n\n"
+        "usage: orgimport-worker [options]            work until SIGTERM, then drain\n"
+        "       orgimport-worker --health [options]   ask the worker at --health-socket; exit 0 when it is well\n\n%s",
+        ORGIMPORT_VERSION, text.data);
     return 0;
 }
 

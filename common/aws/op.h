@@ -11,8 +11,9 @@
 
 /* How an intent without an answer is settled on resume (P2). */
 enum aws_settle {
-    SETTLE_NONE,   /* reads */
-    SETTLE_LOOK,   /* the step's own reads tell; another holder's intent must be old first, unless AWS refuses the second */
+    SETTLE_NONE, /* reads */
+    SETTLE_LOOK, /* the step's own reads tell; another holder's intent must be old first, unless AWS refuses the second
+                  */
     SETTLE_RESEND, /* same call again is harmless: client token, or an overwrite with the same value */
     SETTLE_ASK     /* a person decides */
 };
@@ -29,16 +30,16 @@ enum aws_identity_kind {
 enum aws_protocol { AWS_QUERY, AWS_JSON_1_0, AWS_JSON_1_1, AWS_REST_JSON, AWS_REST_XML };
 
 struct aws_service {
-    const char *id;           /* "iam": key of AWS_ENDPOINT_URL_<ID> */
-    const char *host;         /* "iam.amazonaws.com", "{region}" is replaced */
-    const char *sign_name;    /* "iam" */
-    const char *sign_region;  /* fixed "us-east-1", or NULL for the call's region */
+    const char *id;          /* "iam": key of AWS_ENDPOINT_URL_<ID> */
+    const char *host;        /* "iam.amazonaws.com", "{region}" is replaced */
+    const char *sign_name;   /* "iam" */
+    const char *sign_region; /* fixed "us-east-1", or NULL for the call's region */
     enum aws_protocol protocol;
-    const char *version;      /* query API version */
-    const char *target;       /* json target prefix, with its dot */
+    const char *version; /* query API version */
+    const char *target;  /* json target prefix, with its dot */
 };
 
-struct aws_request { /* filled by build */
+struct aws_request {    /* filled by build */
     const char *method; /* static text */
     char path[1100];    /* encoded, from "/" */
     struct str query;   /* encoded "a=b&c="; sorted by the signer */
@@ -59,14 +60,14 @@ struct aws_reply { /* what parse reads; borrowed */
 };
 
 struct aws_pages { /* paths in args and facts; facts of all pages are joined by appending the arrays at `list` */
-    const char *token_arg;   /* "NextToken" */
-    const char *token_fact;  /* "next"; removed from the joined facts */
-    const char *list;        /* "accounts"; more than one: "users,roles" */
+    const char *token_arg;  /* "NextToken" */
+    const char *token_fact; /* "next"; removed from the joined facts */
+    const char *list;       /* "accounts"; more than one: "users,roles" */
     uint32_t pages_max;
 };
 
 struct aws_op {
-    const char *name;       /* "iam:CreateRole": unique, in ledgers and pages */
+    const char *name; /* "iam:CreateRole": unique, in ledgers and pages */
     const struct aws_service *service;
     const char *action;     /* "CreateRole" on the wire */
     const char *permission; /* comma list of IAM actions it needs: "iam:CreateRole,iam:TagRole" */
@@ -74,7 +75,8 @@ struct aws_op {
     enum aws_identity_kind who;
     bool mutates;
     enum aws_settle settle;
-    bool refuses_second; /* AWS itself refuses or ignores a repetition, so a late request of another holder does no harm */
+    bool refuses_second; /* AWS itself refuses or ignores a repetition, so a late request of another holder does no harm
+                          */
     const char *absent;  /* comma list of AWS codes that mean "not there": facts become JSON null */
     bool is_slow_signature; /* S3: a signature lives 15 minutes, others 5 */
     int (*build)(const json_t *args, struct aws_request *ret, struct err *err);

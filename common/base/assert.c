@@ -4,7 +4,8 @@
 
 void assert_fail(const char *what, const char *file, int line)
 {
-    (void)fprintf(stderr, "{\"ev\":\"process.assert\",\"what\":\"%s\",\"file\":\"%s\",\"line\":%d}\n", what, file, line);
+    (void)fprintf(stderr, "{\"ev\":\"process.assert\",\"what\":\"%s\",\"file\":\"%s\",\"line\":%d}\n", what, file,
+                  line);
     (void)fflush(stderr);
     abort();
 }

@@ -10,9 +10,9 @@ _Noreturn void assert_fail(const char *what, const char *file, int line);
 #define ASSERT(cond) ((cond) ? (void)0 : assert_fail(#cond, __FILE__, __LINE__))
 
 /* Structs that travel through `void *` start with `uint32_t magic` and come back through this. */
-#define OBJ_CAST(ptr, type, magic_value)                                \
-    __extension__({                                                     \
-        type *obj_ = (ptr);                                             \
-        ASSERT(obj_ && obj_->magic == (uint32_t)(magic_value));         \
-        obj_;                                                           \
+#define OBJ_CAST(ptr, type, magic_value)                                                                               \
+    __extension__({                                                                                                    \
+        type *obj_ = (ptr);                                                                                            \
+        ASSERT(obj_ && obj_->magic == (uint32_t)(magic_value));                                                        \
+        obj_;                                                                                                          \
     })

@@ -48,7 +48,8 @@ struct err_info {
     enum err_retry retry;
 };
 
-/* Fills `err` with the table's owner and retry class and the text. Always -1, so that `return err_set(...)` reads well. */
+/* Fills `err` with the table's owner and retry class and the text. Always -1, so that `return err_set(...)` reads well.
+ */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Puts "where: " before the text of an error on its way up. Always -1. */
 int err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -58,6 +59,6 @@ void err_clear(struct err *err);
 const struct err_info *err_info(enum err_code code);
 /* ERR_NONE when no error has that public name. */
 enum err_code err_code_by_name(const char *name);
-const char *err_owner_name(enum err_owner owner);  /* "customer", "operator", "aws", "orgimport", "" */
-const char *err_retry_name(enum err_retry retry);  /* "never", "backoff", ... */
+const char *err_owner_name(enum err_owner owner); /* "customer", "operator", "aws", "orgimport", "" */
+const char *err_retry_name(enum err_retry retry); /* "never", "backoff", ... */
 enum err_owner err_owner_by_name(const char *name);

@@ -11,14 +11,19 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Hands a pointer over: gives its value and leaves NULL behind, so that scope cleanup finds nothing. */
-#define TAKE(p) __extension__({ __typeof__(p) take_ = (p); (p) = NULL; take_; })
+#define TAKE(p)                                                                                                        \
+    __extension__({                                                                                                    \
+        __typeof__(p) take_ = (p);                                                                                     \
+        (p) = NULL;                                                                                                    \
+        take_;                                                                                                         \
+    })
 
 /* Defines `cleanup_NAME`, for `CLEANUP(cleanup_NAME) type *x = NULL;`. */
-#define DEFINE_CLEANUP(name, type, fn)                \
-    static inline UNUSED void cleanup_##name(type *p) \
-    {                                                 \
-        if (*p)                                       \
-            fn(*p);                                   \
+#define DEFINE_CLEANUP(name, type, fn)                                                                                 \
+    static inline UNUSED void cleanup_##name(type *p)                                                                  \
+    {                                                                                                                  \
+        if (*p)                                                                                                        \
+            fn(*p);                                                                                                    \
     }
 
 /* The struct that holds `member`, given a pointer to the member. */

@@ -4,9 +4,9 @@
 
 #include "common/base/macros.h"
 
-void *mem_alloc(size_t bytes) __attribute__((malloc, returns_nonnull));          /* zeroed */
-void *mem_resize(void *old, size_t bytes) __attribute__((returns_nonnull));      /* grown part is not zeroed */
-char *mem_dup(const char *text) __attribute__((malloc, returns_nonnull));        /* NULL reads as "" */
+void *mem_alloc(size_t bytes) __attribute__((malloc, returns_nonnull));     /* zeroed */
+void *mem_resize(void *old, size_t bytes) __attribute__((returns_nonnull)); /* grown part is not zeroed */
+char *mem_dup(const char *text) __attribute__((malloc, returns_nonnull));   /* NULL reads as "" */
 char *mem_dup_bytes(const void *bytes, size_t len) __attribute__((malloc, returns_nonnull)); /* adds a NUL */
 void mem_free(void *p);
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));

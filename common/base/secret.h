@@ -10,7 +10,7 @@ struct secret; /* opaque */
 
 struct secret *secret_new(const void *bytes, size_t len); /* copies; the caller wipes its own copy */
 struct secret *secret_ref(struct secret *s);
-void secret_unref(struct secret *s); /* NULL is fine; wiped at the last reference */
+void secret_unref(struct secret *s);                       /* NULL is fine; wiped at the last reference */
 const unsigned char *secret_bytes(const struct secret *s); /* NUL-terminated after `len` */
 size_t secret_len(const struct secret *s);
 /* Overwrites memory in a way the compiler keeps. */

@@ -117,12 +117,15 @@ bool str_is_utf8(const char *bytes, size_t len)
     const unsigned char *p = (const unsigned char *)bytes, *end = p + len;
     while (p < end) {
         unsigned c = *p++;
-        unsigned more = c < 0x80 ? 0 : (c >= 0xC2 && c <= 0xDF) ? 1 : (c >= 0xE0 && c <= 0xEF) ? 2
-                        : (c >= 0xF0 && c <= 0xF4)              ? 3
-                                                                : 9;
+        unsigned more = c < 0x80                   ? 0
+                        : (c >= 0xC2 && c <= 0xDF) ? 1
+                        : (c >= 0xE0 && c <= 0xEF) ? 2
+                        : (c >= 0xF0 && c <= 0xF4) ? 3
+                                                   : 9;
         if (more == 9 || (size_t)(end - p) < more)
             return false;
-        if ((c == 0xE0 && p[0] < 0xA0) || (c == 0xED && p[0] > 0x9F) || (c == 0xF0 && p[0] < 0x90) || (c == 0xF4 && p[0] > 0x8F))
+        if ((c == 0xE0 && p[0] < 0xA0) || (c == 0xED && p[0] > 0x9F) || (c == 0xF0 && p[0] < 0x90) ||
+            (c == 0xF4 && p[0] > 0x8F))
             return false;
         for (unsigned i = 0; i < more; i++, p++)
             if ((*p & 0xC0) != 0x80)

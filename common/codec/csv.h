@@ -4,9 +4,9 @@
 #include "common/base/err.h"
 
 struct csv_row {
-    uint32_t line;       /* of the row's first byte, from 1 */
+    uint32_t line; /* of the row's first byte, from 1 */
     size_t count;
-    char **fields;       /* NUL-terminated, unquoted */
+    char **fields; /* NUL-terminated, unquoted */
 };
 struct csv {
     size_t count;

@@ -190,8 +190,7 @@ void json_canonical(const json_t *value, struct str *out)
         const char **keys = mem_alloc((count + 1) * sizeof *keys);
         const char *key;
         json_t *member;
-        json_object_foreach((json_t *)(uintptr_t)value, key, member)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
             keys[i++] = key;
         }
         qsort(keys, count, sizeof *keys, compare_utf16);

@@ -4,9 +4,11 @@
 #include "common/base/err.h"
 #include "common/base/str.h"
 
-/* Appends `text` encoded: everything but A-Z a-z 0-9 - . _ ~ becomes %XX (upper-case); '/' is kept when `keep_slash`. */
+/* Appends `text` encoded: everything but A-Z a-z 0-9 - . _ ~ becomes %XX (upper-case); '/' is kept when `keep_slash`.
+ */
 void uri_encode(struct str *out, const char *text, size_t len, bool keep_slash);
-/* Decodes %XX (and '+' to space when `plus_is_space`). New text (mem_free) with its length, NULL on a broken escape or NUL. */
+/* Decodes %XX (and '+' to space when `plus_is_space`). New text (mem_free) with its length, NULL on a broken escape or
+ * NUL. */
 char *uri_decode(const char *text, size_t len, bool plus_is_space, size_t *ret_len);
 
 struct uri {

@@ -93,8 +93,12 @@ bool when_parse(const char *text, uint64_t *ret_unix_ms)
             ms += (uint32_t)(*p - '0') * scale;
     if (!parse_offset(&p, &offset) || *p || month < 1 || day < 1)
         return false;
-    struct tm tm = {.tm_year = century * 100 + year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour,
-                    .tm_min = minute, .tm_sec = second};
+    struct tm tm = {.tm_year = century * 100 + year - 1900,
+                    .tm_mon = month - 1,
+                    .tm_mday = day,
+                    .tm_hour = hour,
+                    .tm_min = minute,
+                    .tm_sec = second};
     return finish(&tm, ms, offset, ret_unix_ms);
 }
 

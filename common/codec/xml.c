@@ -117,7 +117,8 @@ json_t *xml_read(const char *bytes, size_t len, char ret_root[64], struct err *e
     bool is_fine = XML_Parse(r->parser, bytes, (int)len, 1) == XML_STATUS_OK && !r->fault && r->root;
     if (!is_fine)
         err_set(err, ERR_SYNTAX, "XML line %lu column %lu: %s", XML_GetCurrentLineNumber(r->parser),
-                XML_GetCurrentColumnNumber(r->parser), r->fault ? r->fault : XML_ErrorString(XML_GetErrorCode(r->parser)));
+                XML_GetCurrentColumnNumber(r->parser),
+                r->fault ? r->fault : XML_ErrorString(XML_GetErrorCode(r->parser)));
     while (r->depth) {
         struct frame *f = &r->stack[--r->depth];
         str_done(&f->text);

@@ -1,8 +1,8 @@
 /* XML answers of AWS (query and rest-xml protocols) read by expat into JSON, bounded, no DTD, no entities of its own.
  *
  * Shape: an element with only text becomes a string; an element with children becomes an object of its children; a
- * child name that appears again becomes an array. Attributes and namespaces are dropped. The root's own value is returned
- * and its name put into `ret_root` (64 bytes). Use xml_list() because one <member> and many look different. */
+ * child name that appears again becomes an array. Attributes and namespaces are dropped. The root's own value is
+ * returned and its name put into `ret_root` (64 bytes). Use xml_list() because one <member> and many look different. */
 #pragma once
 
 #include "common/codec/json.h"

@@ -20,7 +20,8 @@ struct setting {
 };
 
 static const struct setting settings[CONFIG_KEY_COUNT] = {
-#define CONFIG(id, name, type, fallback, min, max, programs, help) [CONFIG_##id] = {name, type, fallback, min, max, programs, help},
+#define CONFIG(id, name, type, fallback, min, max, programs, help)                                                     \
+    [CONFIG_##id] = {name, type, fallback, min, max, programs, help},
 #include "common/config/config.def"
 #undef CONFIG
 };
@@ -39,7 +40,8 @@ struct config {
 static int find(const struct config *c, const char *name, size_t len)
 {
     for (int i = 0; i < CONFIG_KEY_COUNT; i++)
-        if ((settings[i].programs & c->program) && strlen(settings[i].name) == len && memcmp(settings[i].name, name, len) == 0)
+        if ((settings[i].programs & c->program) && strlen(settings[i].name) == len &&
+            memcmp(settings[i].name, name, len) == 0)
             return i;
     return -1;
 }
@@ -73,8 +75,8 @@ static int set(struct config *c, int key, const char *text, const char *source, 
     switch (s->type) {
     case INT:
         if (!parse_int(text, &number) || number < s->min || number > s->max)
-            return err_set(err, ERR_CONFIG, "%s (from %s) must be a number from %" PRId64 " to %" PRId64, s->name, source,
-                           s->min, s->max);
+            return err_set(err, ERR_CONFIG, "%s (from %s) must be a number from %" PRId64 " to %" PRId64, s->name,
+                           source, s->min, s->max);
         break;
     case BOOL:
         number = str_eq(text, "true") || str_eq(text, "1") || str_eq(text, "yes");
@@ -100,7 +102,8 @@ static int load_defaults(struct config *c, struct err *err)
 {
     for (int i = 0; i < CONFIG_KEY_COUNT; i++) {
         const char *fallback = settings[i].fallback;
-        AUTO_FREE char *first = mem_dup_bytes(fallback, settings[i].type == CHOICE ? strcspn(fallback, "|") : strlen(fallback));
+        AUTO_FREE char *first =
+            mem_dup_bytes(fallback, settings[i].type == CHOICE ? strcspn(fallback, "|") : strlen(fallback));
         if (set(c, i, first, "default", err) != 0)
             return -1;
     }
@@ -120,8 +123,7 @@ static int load_file(struct config *c, const char *path, struct err *err)
         return err_set(err, ERR_CONFIG, "%s: must be a JSON object of settings", path);
     const char *name;
     json_t *value;
-    json_object_foreach(root, name, value)
-    {
+    json_object_foreach (root, name, value) {
         int key = find(c, name, strlen(name));
         if (key < 0 || key == CONFIG_CONFIG_FILE)
             return err_set(err, ERR_CONFIG, "%s: no setting is called `%s` here", path, name);
@@ -154,8 +156,8 @@ static int load_environment(struct config *c, bool only_file, struct err *err)
 }
 
 /* One pass over the flags; only_file picks --config alone, so that the file can be read before the other flags win. */
-static int load_flags(struct config *c, int argc, char **argv, bool only_file, int *ret_rest, enum config_wants *ret_wants,
-                      struct err *err)
+static int load_flags(struct config *c, int argc, char **argv, bool only_file, int *ret_rest,
+                      enum config_wants *ret_wants, struct err *err)
 {
     int i = 1;
     for (; i < argc; i++) {
@@ -175,7 +177,10 @@ static int load_flags(struct config *c, int argc, char **argv, bool only_file, i
         if (key < 0)
             return err_set(err, ERR_USAGE, "there is no option %.*s", (int)len, arg);
         bool has_value = arg[len] == '=';
-        const char *text = has_value ? arg + len + 1 : settings[key].type == BOOL ? "true" : i + 1 < argc ? argv[++i] : NULL;
+        const char *text = has_value                    ? arg + len + 1
+                           : settings[key].type == BOOL ? "true"
+                           : i + 1 < argc               ? argv[++i]
+                                                        : NULL;
         if (!text)
             return err_set(err, ERR_USAGE, "%s needs a value", arg);
         if (only_file == (key == CONFIG_CONFIG_FILE) && set(c, key, text, "flag", err) != 0)

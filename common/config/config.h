@@ -16,9 +16,9 @@ enum config_key {
 
 struct config; /* opaque */
 
-/* Reads argv (stops at the first non-flag word or "--"), the environment and the file; bounds are checked for all three.
- * `ret_rest` is the index of the first word not taken. `--help` and `--version` are left to the caller: they are reported
- * through ret_wants. Errors: ERR_CONFIG naming the setting, its source and what is allowed. */
+/* Reads argv (stops at the first non-flag word or "--"), the environment and the file; bounds are checked for all
+ * three. `ret_rest` is the index of the first word not taken. `--help` and `--version` are left to the caller: they are
+ * reported through ret_wants. Errors: ERR_CONFIG naming the setting, its source and what is allowed. */
 enum config_wants { CONFIG_RUN, CONFIG_WANTS_HELP, CONFIG_WANTS_VERSION };
 NODISCARD int config_load(enum config_program program, int argc, char **argv, struct config **ret, int *ret_rest,
                           enum config_wants *ret_wants, struct err *err);

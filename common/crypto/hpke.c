@@ -38,8 +38,8 @@ static struct label kem_suite(enum hpke_kem kem)
 static struct label hpke_suite(enum hpke_kem kem)
 {
     struct label l = {.suite_len = 10};
-    const unsigned char ids[6] = {(unsigned char)(kem_id(kem) >> 8), (unsigned char)kem_id(kem), 0, 1 /* HKDF-SHA256 */,
-                                  0, 2 /* AES-256-GCM */};
+    const unsigned char ids[6] = {
+        (unsigned char)(kem_id(kem) >> 8), (unsigned char)kem_id(kem), 0, 1 /* HKDF-SHA256 */, 0, 2 /* AES-256-GCM */};
     memcpy(l.suite, "HPKE", 4);
     memcpy(l.suite + 4, ids, 6);
     return l;
@@ -60,8 +60,8 @@ static int put(struct bytes *b, const void *p, size_t len, struct err *err)
     return 0;
 }
 
-static int labeled_extract(struct label suite, const unsigned char *salt, size_t salt_len, const char *label, const void *ikm,
-                           size_t ikm_len, unsigned char ret[32], struct err *err)
+static int labeled_extract(struct label suite, const unsigned char *salt, size_t salt_len, const char *label,
+                           const void *ikm, size_t ikm_len, unsigned char ret[32], struct err *err)
 {
     struct bytes in = {.len = 0};
     if (put(&in, "HPKE-v1", 7, err) != 0 || put(&in, suite.suite, suite.suite_len, err) != 0 ||
@@ -72,8 +72,8 @@ static int labeled_extract(struct label suite, const unsigned char *salt, size_t
     return 0;
 }
 
-static int labeled_expand(struct label suite, const unsigned char prk[32], const char *label, const void *info, size_t info_len,
-                          unsigned char *ret, size_t ret_len, struct err *err)
+static int labeled_expand(struct label suite, const unsigned char prk[32], const char *label, const void *info,
+                          size_t info_len, unsigned char *ret, size_t ret_len, struct err *err)
 {
     ASSERT(ret_len <= 32); /* one block is all this suite ever needs */
     struct bytes in = {.len = 0};
@@ -146,7 +146,8 @@ static EVP_PKEY *p256_private(const unsigned char priv[32], unsigned char ret_pu
 }
 
 /* The OpenSSL key of a private half, and its public bytes. */
-static EVP_PKEY *private_pkey(enum hpke_kem kem, const unsigned char priv[32], unsigned char ret_pub[65], size_t *ret_len)
+static EVP_PKEY *private_pkey(enum hpke_kem kem, const unsigned char priv[32], unsigned char ret_pub[65],
+                              size_t *ret_len)
 {
     if (kem == HPKE_P256) {
         *ret_len = 65;
@@ -340,8 +341,8 @@ int hpke_context_open(struct hpke_context *ctx, const void *aad, size_t aad_len,
 
 /* ---- Single shot ------------------------------------------------------------------------------------------------- */
 
-int hpke_seal(const struct hpke_key *to, const void *info, size_t info_len, const void *aad, size_t aad_len, const void *plain,
-              size_t plain_len, unsigned char **ret, size_t *ret_len, struct err *err)
+int hpke_seal(const struct hpke_key *to, const void *info, size_t info_len, const void *aad, size_t aad_len,
+              const void *plain, size_t plain_len, unsigned char **ret, size_t *ret_len, struct err *err)
 {
     unsigned char enc[65];
     size_t enc_len = 0;

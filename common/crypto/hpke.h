@@ -16,7 +16,8 @@ struct hpke_key { /* public: 32 bytes (X25519) or 65 (P-256, uncompressed); secr
 
 void hpke_key_done(struct hpke_key *key);
 NODISCARD int hpke_key_generate(enum hpke_kem kem, struct hpke_key *ret, struct err *err);
-NODISCARD int hpke_key_from_private(enum hpke_kem kem, const unsigned char priv[32], struct hpke_key *ret, struct err *err);
+NODISCARD int hpke_key_from_private(enum hpke_kem kem, const unsigned char priv[32], struct hpke_key *ret,
+                                    struct err *err);
 
 /* Single-shot seal: `ret` = enc || ciphertext || tag (mem_free). */
 NODISCARD int hpke_seal(const struct hpke_key *to, const void *info, size_t info_len, const void *aad, size_t aad_len,
@@ -31,11 +32,12 @@ struct hpke_context {
     unsigned char exporter_secret[32];
     uint64_t seq;
 };
-NODISCARD int hpke_setup_sender(const struct hpke_key *to, const void *info, size_t info_len, const unsigned char *eph_priv,
-                                unsigned char *ret_enc, size_t *ret_enc_len, struct hpke_context *ret, struct err *err);
-NODISCARD int hpke_setup_receiver(const struct hpke_key *mine, const unsigned char *enc, size_t enc_len, const void *info,
-                                  size_t info_len, struct hpke_context *ret, struct err *err);
-NODISCARD int hpke_context_seal(struct hpke_context *ctx, const void *aad, size_t aad_len, const void *plain, size_t len,
-                                unsigned char *ret /* len + 16 */, struct err *err);
+NODISCARD int hpke_setup_sender(const struct hpke_key *to, const void *info, size_t info_len,
+                                const unsigned char *eph_priv, unsigned char *ret_enc, size_t *ret_enc_len,
+                                struct hpke_context *ret, struct err *err);
+NODISCARD int hpke_setup_receiver(const struct hpke_key *mine, const unsigned char *enc, size_t enc_len,
+                                  const void *info, size_t info_len, struct hpke_context *ret, struct err *err);
+NODISCARD int hpke_context_seal(struct hpke_context *ctx, const void *aad, size_t aad_len, const void *plain,
+                                size_t len, unsigned char *ret /* len + 16 */, struct err *err);
 NODISCARD int hpke_context_open(struct hpke_context *ctx, const void *aad, size_t aad_len, const unsigned char *sealed,
                                 size_t sealed_len, unsigned char *ret /* sealed_len - 16 */, struct err *err);

@@ -115,8 +115,8 @@ int seal_check(const json_t *sealed, struct err *err)
     size_t len = 0;
     const char *text = json_str_at(sealed, "sealed");
     AUTO_FREE unsigned char *raw = strlen(text) <= SEALED_TEXT_MAX ? crypto_unbase64(text, &len) : NULL;
-    if (!json_is_object(sealed) || json_object_size(sealed) != 2 || !epoch_is_fine(json_str_at(sealed, "epoch")) || !raw ||
-        len < 48)
+    if (!json_is_object(sealed) || json_object_size(sealed) != 2 || !epoch_is_fine(json_str_at(sealed, "epoch")) ||
+        !raw || len < 48)
         return err_set(err, ERR_FIELD_INVALID, "not a sealed credential: {\"epoch\",\"sealed\"} from the sealing key");
     return 0;
 }

@@ -1,4 +1,5 @@
-/* One JSON object per line on stderr (or the file given), stable event names. Strings are quoted and capped at 512 bytes.
+/* One JSON object per line on stderr (or the file given), stable event names. Strings are quoted and capped at 512
+ * bytes.
  *
  *   log_event(LOG_INFO, "step.done", "import", id, "step", name, NULL);      pairs of text, ended by NULL
  * Numbers: format with LOG_N(n). Secrets cannot get here: they have no text form. */

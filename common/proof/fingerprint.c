@@ -43,10 +43,13 @@ static json_t *sorted_keys(const json_t *a, const json_t *b)
     json_auto_t *seen = json_object();
     const char *key = NULL;
     json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)a, key, value) json_object_set(seen, key, value);
-    json_object_foreach((json_t *)(uintptr_t)b, key, value) json_object_set(seen, key, value);
+    json_object_foreach ((json_t *)(uintptr_t)a, key, value)
+        json_object_set(seen, key, value);
+    json_object_foreach ((json_t *)(uintptr_t)b, key, value)
+        json_object_set(seen, key, value);
     json_t *keys = json_array();
-    json_object_foreach(seen, key, value) json_array_append_new(keys, json_string(key));
+    json_object_foreach (seen, key, value)
+        json_array_append_new(keys, json_string(key));
     json_sort_by(keys, NULL);
     return keys;
 }
@@ -59,8 +62,7 @@ void fingerprint_seal(json_t *fingerprint)
     json_t *digests = json_object(), *name = NULL;
     json_t *level = json_array();
     size_t i = 0;
-    json_array_foreach(names, i, name)
-    {
+    json_array_foreach (names, i, name) {
         const char *section = json_string_value(name);
         char hex[65];
         json_digest(json_object_get(sections, section), hex);
@@ -172,7 +174,7 @@ json_t *fingerprint_apply(const json_t *before, const json_t *patches, json_t *r
     json_put(expected, "sections", json_deep_copy(json_object_get(before, "sections")));
     size_t i = 0;
     json_t *patch = NULL;
-    json_array_foreach((json_t *)(uintptr_t)patches, i, patch)
+    json_array_foreach ((json_t *)(uintptr_t)patches, i, patch)
         patch_one(json_object_get(expected, "sections"), patch, ret_problems);
     fingerprint_seal(expected);
     return expected;
@@ -202,8 +204,7 @@ static void diff_section(json_t *found, const char *section, const json_t *a, co
     json_auto_t *keys = sorted_keys(a, b);
     size_t i = 0;
     json_t *key = NULL;
-    json_array_foreach(keys, i, key)
-    {
+    json_array_foreach (keys, i, key) {
         const char *name = json_string_value(key);
         json_t *from = json_object_get(a, name), *to = json_object_get(b, name);
         if (is_same(from, to))
@@ -222,8 +223,7 @@ json_t *fingerprint_diff(const json_t *a, const json_t *b)
     json_t *found = json_array(), *name = NULL;
     json_auto_t *names = sorted_keys(ours, theirs);
     size_t i = 0;
-    json_array_foreach(names, i, name)
-    {
+    json_array_foreach (names, i, name) {
         const char *section = json_string_value(name);
         diff_section(found, section, json_object_get(ours, section), json_object_get(theirs, section));
     }

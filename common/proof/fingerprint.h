@@ -1,20 +1,21 @@
 /* Fingerprint of an organization: what must not change, by section, as canonical JSON and SHA-256.
  *
- * A fingerprint is {"sections": {"organization": {...}, "accounts": {"111122223333": {...}}, ...}, "digests": {"section": hex},
- * "root": hex, "unstable": [{"section", "digests": [hex, hex]}], "taken_ms": n}. Every section is a JSON object keyed by a natural id (account id,
- * role name, policy id, bucket name), never an array ordered by the service, so that patches address things by name.
+ * A fingerprint is {"sections": {"organization": {...}, "accounts": {"111122223333": {...}}, ...}, "digests":
+ * {"section": hex}, "root": hex, "unstable": [{"section", "digests": [hex, hex]}], "taken_ms": n}. Every section is a
+ * JSON object keyed by a natural id (account id, role name, policy id, bucket name), never an array ordered by the
+ * service, so that patches address things by name.
  *
  * A patch says what a step changes: [{"section": "iam.roles", "key": "doitintl_cmp", "op": "add"|"replace"|"remove",
- * "value": {...} (absent for remove), "path": "a/b" (optional: inside the value; ~1 is a slash, ~0 a tilde)}]. Counters are
- * never patched: sections hold none. Pure: no I/O here; worker/steps/fingerprint_read.c makes the calls. */
+ * "value": {...} (absent for remove), "path": "a/b" (optional: inside the value; ~1 is a slash, ~0 a tilde)}]. Counters
+ * are never patched: sections hold none. Pure: no I/O here; worker/steps/fingerprint_read.c makes the calls. */
 #pragma once
 
 #include "common/codec/json.h"
 
 extern const char *const fingerprint_sections[]; /* NULL-terminated */
 
-/* Computes digests and root over "sections" (object is changed in place). The root is a Merkle tree over the sections by
- * name, so that one section can be shown and checked without the others. */
+/* Computes digests and root over "sections" (object is changed in place). The root is a Merkle tree over the sections
+ * by name, so that one section can be shown and checked without the others. */
 void fingerprint_seal(json_t *fingerprint);
 /* before + patches. New reference; faults are added to `ret_problems` (array) when a patch does not fit. */
 json_t *fingerprint_apply(const json_t *before, const json_t *patches, json_t *ret_problems);
@@ -24,7 +25,7 @@ json_t *fingerprint_diff(const json_t *a, const json_t *b);
 enum verdict { VERDICT_PROVEN, VERDICT_PROVEN_FOREIGN, VERDICT_UNEXPLAINED, VERDICT_DISRUPTED };
 const char *verdict_name(enum verdict v); /* "PROVEN", "PROVEN+FOREIGN", ... */
 /* canonical(after) against canonical(before + patches): {verdict, before, after, expected, patches, unexplained:[diff],
- * accepted:[diff], unstable:[..]}. before, after, expected are roots; a patch that does not fit is unexplained too, with
- * kind "patch" and a text. `accepted` (may be NULL): diffs that an operator accepted with a reason; they move from
+ * accepted:[diff], unstable:[..]}. before, after, expected are roots; a patch that does not fit is unexplained too,
+ * with kind "patch" and a text. `accepted` (may be NULL): diffs that an operator accepted with a reason; they move from
  * unexplained to accepted and the verdict stays UNEXPLAINED: accepting is not proving. New reference. */
 json_t *verdict_make(const json_t *before, const json_t *after, const json_t *patches, const json_t *accepted);

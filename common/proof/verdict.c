@@ -27,8 +27,7 @@ static bool is_accepted(const json_t *accepted, const json_t *difference)
     json_digest(difference, want);
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach((json_t *)(uintptr_t)accepted, i, one)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)accepted, i, one) {
         json_digest(one, have);
         if (str_eq(have, want))
             return true;
@@ -42,10 +41,11 @@ static void add_problems(json_t *differences, const json_t *problems)
 {
     size_t i = 0;
     json_t *problem = NULL;
-    json_array_foreach((json_t *)(uintptr_t)problems, i, problem) json_array_append_new(
-        differences,
-        json_make("{s:s,s:s,s:s,s:n,s:n,s:s}", "section", json_str_at(problem, "section"), "key",
-                  json_str_at(problem, "key"), "kind", "patch", "from", "to", "text", json_str_at(problem, "text")));
+    json_array_foreach ((json_t *)(uintptr_t)problems, i, problem)
+        json_array_append_new(differences,
+                              json_make("{s:s,s:s,s:s,s:n,s:n,s:s}", "section", json_str_at(problem, "section"), "key",
+                                        json_str_at(problem, "key"), "kind", "patch", "from", "to", "text",
+                                        json_str_at(problem, "text")));
 }
 
 static const char *root_of(const json_t *fingerprint)
@@ -73,7 +73,8 @@ json_t *verdict_make(const json_t *before, const json_t *after, const json_t *pa
 
     json_t *open = json_array(), *closed = json_array(), *one = NULL;
     size_t i = 0;
-    json_array_foreach(differences, i, one) json_array_append(is_accepted(accepted, one) ? closed : open, one);
+    json_array_foreach (differences, i, one)
+        json_array_append(is_accepted(accepted, one) ? closed : open, one);
     enum verdict verdict = json_array_size(differences) ? VERDICT_UNEXPLAINED : VERDICT_PROVEN;
     ASSERT(verdict != VERDICT_PROVEN || str_eq(root_of(expected), root_of(now)));
     return json_make("{s:s,s:s,s:s,s:s,s:i,s:o,s:o,s:o}", "verdict", verdict_name(verdict), "before", root_of(before),

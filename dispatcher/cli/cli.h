@@ -1,5 +1,5 @@
-/* The command line: verbs in files of their own, all on these few helpers. It talks HTTP to a dispatcher; without --url it
- * uses the private local fleet (local.h). To add a verb: one file, one line in verbs.def. */
+/* The command line: verbs in files of their own, all on these few helpers. It talks HTTP to a dispatcher; without --url
+ * it uses the private local fleet (local.h). To add a verb: one file, one line in verbs.def. */
 #pragma once
 
 #include "common/codec/json.h"
@@ -20,9 +20,9 @@ enum cli_exit {
 
 struct cli {
     const struct config *config;
-    char url[256];   /* dispatcher, without trailing slash; "" until cli_connect */
+    char url[256]; /* dispatcher, without trailing slash; "" until cli_connect */
     char token[256];
-    int argc;        /* words after the verb */
+    int argc; /* words after the verb */
     char **argv;
     const char *program;
 };
@@ -42,19 +42,19 @@ const struct cli_verb *cli_verb_by_name(const char *name);
 
 /* ---- Words of a verb: `--name value`, `--name=value`, `--name`; the rest are positional. ---- */
 struct cli_flag {
-    const char *name;    /* without dashes */
-    const char **text;   /* takes a value, or NULL */
-    bool *is_set;        /* a switch, or NULL */
+    const char *name;  /* without dashes */
+    const char **text; /* takes a value, or NULL */
+    bool *is_set;      /* a switch, or NULL */
 };
 /* Positional words come back in ret_words (borrowed). EXIT_USAGE after printing what is wrong. */
-int cli_parse(struct cli *cli, const struct cli_flag *flags, size_t flag_count, const char **ret_words, size_t words_max,
-              size_t *ret_count);
+int cli_parse(struct cli *cli, const struct cli_flag *flags, size_t flag_count, const char **ret_words,
+              size_t words_max, size_t *ret_count);
 bool cli_number(const char *text, uint64_t max, uint64_t *ret);
 
 /* ---- Talking to the dispatcher ---- */
 struct cli_reply {
-    int status;    /* HTTP */
-    json_t *json;  /* NULL when there is none */
+    int status;   /* HTTP */
+    json_t *json; /* NULL when there is none */
     char headers[256];
 };
 void cli_reply_done(struct cli_reply *r);
@@ -62,8 +62,8 @@ void cli_reply_done(struct cli_reply *r);
 /* Finds the dispatcher (--url, or the local fleet, started when need be) and its token. */
 NODISCARD int cli_connect(struct cli *cli, struct err *err);
 /* -1 only when there was no HTTP answer. `body` NULL for none; `idempotency_key` NULL for none. */
-NODISCARD int cli_send(struct cli *cli, const char *method, const char *path, const char *type, const char *body, size_t len,
-                       const char *idempotency_key, struct cli_reply *ret, struct err *err);
+NODISCARD int cli_send(struct cli *cli, const char *method, const char *path, const char *type, const char *body,
+                       size_t len, const char *idempotency_key, struct cli_reply *ret, struct err *err);
 NODISCARD int cli_get(struct cli *cli, const char *path, struct cli_reply *ret, struct err *err);
 NODISCARD int cli_post(struct cli *cli, const char *path, const json_t *body, struct cli_reply *ret, struct err *err);
 /* Prints a problem+json answer with all its faults; gives the exit code that fits. */
@@ -84,6 +84,7 @@ void cli_since(const char *rfc3339, char ret[32]);
 uint64_t cli_now_ms(void);
 void cli_pause_ms(uint32_t ms); /* between looks, never to wait for luck: every caller has a condition and a deadline */
 
-/* ---- import.c: sends a file, waits until its batch exists, hands over the keys. ret_batch: new reference or NULL. ---- */
+/* ---- import.c: sends a file, waits until its batch exists, hands over the keys. ret_batch: new reference or NULL.
+ * ---- */
 int cli_import_file(struct cli *cli, const char *path, const char *credentials, bool is_quiet, json_t **ret_batch);
 int cli_usage(const struct cli *cli, const char *text); /* prints, EXIT_USAGE */

@@ -38,8 +38,9 @@ static void print_overview(void)
     str_init(&options, 65536);
     config_help(CONFIG_CLI, &options);
     printf("\nOptions (also as ORGIMPORT_<NAME> in the environment, or in --config FILE):\n%s", options.data);
-    puts("\nExit codes: 0 ok, 1 error, 2 usage, 3 not ready, 4 changes pending, 5 waiting on a person, 6 proof failed.\n"
-         "Without --url a private local fleet is used; `orgimport demo` shows everything on a simulated AWS.");
+    puts(
+        "\nExit codes: 0 ok, 1 error, 2 usage, 3 not ready, 4 changes pending, 5 waiting on a person, 6 proof failed.\n"
+        "Without --url a private local fleet is used; `orgimport demo` shows everything on a simulated AWS.");
 }
 
 int cli_verb_help(struct cli *cli)
@@ -81,7 +82,8 @@ static int run(struct config *config, int rest, enum config_wants wants, int arg
     return verb->run(&cli);
 }
 
-/* People write options after the verb too (`orgimport list --output json`): those of the table above go to the front. */
+/* People write options after the verb too (`orgimport list --output json`): those of the table above go to the front.
+ */
 static void options_first(int argc, char **argv)
 {
     static const char *const names[] = {"config", "token-file", "url", "output", "state-dir", "log-level"};

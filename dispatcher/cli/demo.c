@@ -36,7 +36,8 @@ static int free_port(void)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), port = -1;
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && getsockname(fd, (struct sockaddr *)&at, &len) == 0)
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+        getsockname(fd, (struct sockaddr *)&at, &len) == 0)
         port = ntohs(at.sin_port);
     if (fd >= 0)
         (void)close(fd);
@@ -96,7 +97,8 @@ static int run_first(struct demo *d)
     int code = cli_import_file(d->cli, customers, keys, true, NULL);
     if (code != EXIT_OK)
         return code;
-    struct progress_options options = {.timeout_ms = d->timeout_s * 1000, .is_over = first_is_over, .supervise = supervise, .arg = d};
+    struct progress_options options = {
+        .timeout_ms = d->timeout_s * 1000, .is_over = first_is_over, .supervise = supervise, .arg = d};
     (void)progress_watch(d->cli, &options, &d->imports);
     int differences = 0;
     for (size_t i = 0; i < json_array_size(d->imports); i++) {
@@ -122,7 +124,8 @@ static bool second_is_over(void *arg, const json_t *imports)
     size_t completed = 0;
     for (size_t i = 0; i < json_array_size(imports); i++) {
         const json_t *one = json_array_get(imports, i);
-        completed += str_ends(json_str_at(one, "external_ref"), "-again") && str_eq(json_str_at(one, "state"), "completed");
+        completed +=
+            str_ends(json_str_at(one, "external_ref"), "-again") && str_eq(json_str_at(one, "state"), "completed");
     }
     return s->demo->is_interrupted || completed == s->rows;
 }
@@ -173,13 +176,11 @@ static void print_result(const struct demo *d, size_t effects, size_t twice, int
     printf("%s: %zu imports", code == EXIT_OK ? "RESULT" : "RESULT (NOT AS EXPECTED)", json_array_size(d->imports));
     const char *key;
     json_t *n;
-    json_object_foreach(states, key, n)
-    {
+    json_object_foreach (states, key, n) {
         printf(", %lld %s", (long long)json_integer_value(n), key);
     }
     printf("; verdicts:");
-    json_object_foreach(verdicts, key, n)
-    {
+    json_object_foreach (verdicts, key, n) {
         printf(" %lld %s", (long long)json_integer_value(n), key);
     }
     printf("; %zu writes, %zu twice\n", effects, twice);
@@ -207,7 +208,8 @@ static int run(struct demo *d)
         printf("%u times something of the fleet was found dead and started again\n", d->fleet.restarts);
     printf("took %llu s\n", (unsigned long long)(cli_now_ms() - started) / 1000);
     if (d->keep && !d->is_interrupted)
-        printf("left running: %s (token in %s/token); `orgimport list` uses it, `orgimport local stop` ends it\n", d->cli->url, d->fleet.dir);
+        printf("left running: %s (token in %s/token); `orgimport list` uses it, `orgimport local stop` ends it\n",
+               d->cli->url, d->fleet.dir);
     else if (local_stop(&d->fleet, &err) != 0)
         (void)cli_error(d->cli, &err);
     if (d->is_interrupted)
@@ -221,18 +223,19 @@ int cli_verb_demo(struct cli *cli)
     const char *orgs = "8", *seed = "1", *workers = "1", *timeout = "600", *delay = "400", *latency = "5", *words[1];
     struct demo d = {.cli = cli, .faults = "none", .kinds = "all"};
     size_t count = 0;
-    const struct cli_flag flags[] = {
-        {"orgs", &orgs, NULL},       {"seed", &seed, NULL},          {"faults", &d.faults, NULL},
-        {"kinds", &d.kinds, NULL},   {"workers", &workers, NULL},    {"timeout-s", &timeout, NULL},
-        {"keep", NULL, &d.keep},     {"people-delay-ms", &delay, NULL}, {"latency-ms", &latency, NULL},
-        {"no-second-run", NULL, &d.no_second_run}};
+    const struct cli_flag flags[] = {{"orgs", &orgs, NULL},          {"seed", &seed, NULL},
+                                     {"faults", &d.faults, NULL},    {"kinds", &d.kinds, NULL},
+                                     {"workers", &workers, NULL},    {"timeout-s", &timeout, NULL},
+                                     {"keep", NULL, &d.keep},        {"people-delay-ms", &delay, NULL},
+                                     {"latency-ms", &latency, NULL}, {"no-second-run", NULL, &d.no_second_run}};
     int code = cli_parse(cli, flags, ARRAY_LEN(flags), words, 0, &count);
     if (code != EXIT_OK)
         return code;
     struct err err;
     if (!cli_number(orgs, 20000, &d.orgs) || !cli_number(seed, UINT32_MAX, &d.seed) ||
-        !cli_number(workers, LOCAL_WORKERS_MAX, &d.workers) || !d.workers || !cli_number(timeout, 86400, &d.timeout_s) ||
-        !cli_number(delay, 3600000, &d.people_delay_ms) || !cli_number(latency, 10000, &d.latency_ms)) {
+        !cli_number(workers, LOCAL_WORKERS_MAX, &d.workers) || !d.workers ||
+        !cli_number(timeout, 86400, &d.timeout_s) || !cli_number(delay, 3600000, &d.people_delay_ms) ||
+        !cli_number(latency, 10000, &d.latency_ms)) {
         err_set(&err, ERR_USAGE, "an option of demo needs a number (workers 1 to %d)", LOCAL_WORKERS_MAX);
         return cli_error(cli, &err);
     }

@@ -1,4 +1,5 @@
-/* orgimport demo: simulated AWS + local fleet + sample customers + scripted people, compared with what the worlds expect. */
+/* orgimport demo: simulated AWS + local fleet + sample customers + scripted people, compared with what the worlds
+ * expect. */
 #pragma once
 
 #include "dispatcher/cli/local.h"

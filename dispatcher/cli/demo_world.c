@@ -96,11 +96,13 @@ json_t *demo_effects_twice(struct demo *d, size_t *ret_count)
         if (!json_is_object(effect) || json_bool_at(effect, "repeat"))
             continue;
         ++*ret_count;
-        AUTO_FREE char *key = mem_printf("%s %s %s %s %s", json_str_at(effect, "account"), json_str_at(effect, "op"),
-                                         json_str_at(effect, "resource"), json_str_at(effect, "before"), json_str_at(effect, "after"));
+        AUTO_FREE char *key =
+            mem_printf("%s %s %s %s %s", json_str_at(effect, "account"), json_str_at(effect, "op"),
+                       json_str_at(effect, "resource"), json_str_at(effect, "before"), json_str_at(effect, "after"));
         if (json_object_get(seen, key))
-            (void)json_array_append_new(twice, json_sprintf("%s %s %s", json_str_at(effect, "account"), json_str_at(effect, "op"),
-                                                            json_str_at(effect, "resource")));
+            (void)json_array_append_new(twice,
+                                        json_sprintf("%s %s %s", json_str_at(effect, "account"),
+                                                     json_str_at(effect, "op"), json_str_at(effect, "resource")));
         json_put_bool(seen, key, true);
     }
     return twice;
@@ -132,7 +134,9 @@ static void add_row(struct str *out, const struct csv_row *header, const struct 
     for (size_t i = 0; i < row->count; i++) {
         const char *name = i < header->count ? header->fields[i] : "";
         AUTO_FREE char *again = mem_printf("%s-again", row->fields[i]);
-        const char *cell = str_eq(name, "external_ref") ? again : str_eq(name, "access.method") ? "role" : row->fields[i];
+        const char *cell = str_eq(name, "external_ref")    ? again
+                           : str_eq(name, "access.method") ? "role"
+                                                           : row->fields[i];
         add_cell(out, cell, i + 1 == row->count);
     }
 }

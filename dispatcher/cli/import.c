@@ -1,5 +1,5 @@
-/* orgimport import FILE, orgimport check FILE: one JSON object, JSONL or CSV. Keys come from --credentials, are sealed here
- * and never travel in clear. */
+/* orgimport import FILE, orgimport check FILE: one JSON object, JSONL or CSV. Keys come from --credentials, are sealed
+ * here and never travel in clear. */
 #include "dispatcher/cli/cli.h"
 
 #include "common/base/mem.h"
@@ -53,8 +53,8 @@ static int send_file(struct cli *cli, const char *path, bool is_dry_run, struct 
         return -1;
     char digest[65];
     crypto_sha256_hex(text, len, digest);
-    return cli_send(cli, "POST", is_dry_run ? "/v1/batches?dry_run=1" : "/v1/batches", type_of(kind_of(path, text)), text, len,
-                    is_dry_run ? NULL : digest, ret, err);
+    return cli_send(cli, "POST", is_dry_run ? "/v1/batches?dry_run=1" : "/v1/batches", type_of(kind_of(path, text)),
+                    text, len, is_dry_run ? NULL : digest, ret, err);
 }
 
 /* The batch is durable when it is accepted; this only waits to show the result. */
@@ -90,10 +90,11 @@ static int hand_over_keys(struct cli *cli, const struct key_file *keys, const js
 
 static void print_results(const struct cli *cli, const json_t *batch)
 {
-    cli_print_rows(cli, json_at(batch, "results"), "external_ref:external_ref:20,import:import_id:40,status:status:10,error:error:50");
+    cli_print_rows(cli, json_at(batch, "results"),
+                   "external_ref:external_ref:20,import:import_id:40,status:status:10,error:error:50");
     if (!cli_is_json(cli))
-        printf("%d rows: %d created or known, %d refused\n", (int)json_int_at(batch, "rows"), (int)json_int_at(batch, "done"),
-               (int)json_int_at(batch, "failed"));
+        printf("%d rows: %d created or known, %d refused\n", (int)json_int_at(batch, "rows"),
+               (int)json_int_at(batch, "done"), (int)json_int_at(batch, "failed"));
 }
 
 int cli_import_file(struct cli *cli, const char *path, const char *credentials, bool is_quiet, json_t **ret_batch)

@@ -89,14 +89,14 @@ static json_t *seal(struct cli *cli, const struct key_entry *key, const json_t *
     json_auto_t *plain = json_make("{s:s, s:s#}", "access_key_id", key->access_key_id, "secret_access_key",
                                    (const char *)secret_bytes(key->secret_key), (int)secret_len(key->secret_key));
     if (key->session_token)
-        json_put(plain, "session_token", json_stringn((const char *)secret_bytes(key->session_token), secret_len(key->session_token)));
+        json_put(plain, "session_token",
+                 json_stringn((const char *)secret_bytes(key->session_token), secret_len(key->session_token)));
     json_t *sealed = seal_credential(pub.json, json_str_or(import, "organization.partition", "aws"),
                                      json_str_at(import, "organization.management_account_id"), plain, err);
     /* jansson's copies are wiped too: the process goes on living while it shows progress. */
     const char *name;
     json_t *value;
-    json_object_foreach(plain, name, value)
-    {
+    json_object_foreach (plain, name, value) {
         secret_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
     }
     return sealed;

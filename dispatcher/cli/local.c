@@ -18,7 +18,8 @@
 
 void local_default_dir(const struct cli *cli, char ret[400])
 {
-    const char *own = config_text(cli->config, CONFIG_STATE_DIR), *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const char *own = config_text(cli->config, CONFIG_STATE_DIR), *xdg = getenv("XDG_STATE_HOME"),
+               *home = getenv("HOME");
     if (*own)
         (void)snprintf(ret, 400, "%s", own);
     else if (xdg && *xdg == '/')
@@ -89,8 +90,9 @@ static int start_redis(const struct local_fleet *f, struct err *err)
         return 0;
     struct args a = {0};
     add(&a, mem_dup("redis-server"));
-    const char *const fixed[] = {"--port", "0", "--unixsocketperm", "700", "--appendonly", "yes", "--appendfsync", "always",
-                                 "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--loglevel", "notice"};
+    const char *const fixed[] = {
+        "--port", "0", "--unixsocketperm",   "700",        "--appendonly", "yes", "--appendfsync", "always",
+        "--save", "",  "--maxmemory-policy", "noeviction", "--daemonize",  "no",  "--loglevel",    "notice"};
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         add(&a, mem_dup(fixed[i]));
     add(&a, mem_dup("--dir"));

@@ -1,7 +1,8 @@
-/* The private local fleet: redis-server on a unix socket with append-only persistence, one dispatcher on loopback, one or
- * more workers, all below a state folder. Stop it, start it again: it goes on.
+/* The private local fleet: redis-server on a unix socket with append-only persistence, one dispatcher on loopback, one
+ * or more workers, all below a state folder. Stop it, start it again: it goes on.
  *
- * Invariant: the folder's lock is held while processes are started or stopped, so two command lines never start two fleets. */
+ * Invariant: the folder's lock is held while processes are started or stopped, so two command lines never start two
+ * fleets. */
 #pragma once
 
 #include "dispatcher/cli/cli.h"
@@ -12,14 +13,14 @@
 
 struct local_fleet {
     char dir[512];
-    char bin[512];   /* folder of our programs */
+    char bin[512]; /* folder of our programs */
     bool is_simulated;
-    char endpoint[128];     /* sim: URL of awssim */
-    char credentials[600];  /* sim: operator's credentials file */
+    char endpoint[128];    /* sim: URL of awssim */
+    char credentials[600]; /* sim: operator's credentials file */
     uint32_t workers;
-    uint32_t poll_ms;       /* 0: default */
+    uint32_t poll_ms; /* 0: default */
     uint32_t settle_ms;
-    uint32_t restarts;      /* processes found dead and started again */
+    uint32_t restarts; /* processes found dead and started again */
 };
 
 void local_fleet_init(struct local_fleet *fleet, const char *dir);
@@ -40,4 +41,5 @@ NODISCARD int local_spawn(const struct local_fleet *fleet, const char *name, cha
 pid_t local_pid(const struct local_fleet *fleet, const char *name); /* 0: not running */
 void local_terminate(const struct local_fleet *fleet, const char *name, uint32_t wait_ms);
 /* Waits until a file of the fleet is there and not empty; its first line into `ret`. */
-NODISCARD int local_wait_file(const struct local_fleet *fleet, const char *file, char *ret, size_t size, uint32_t wait_ms, struct err *err);
+NODISCARD int local_wait_file(const struct local_fleet *fleet, const char *file, char *ret, size_t size,
+                              uint32_t wait_ms, struct err *err);

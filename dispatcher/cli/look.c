@@ -48,9 +48,10 @@ int cli_verb_list(struct cli *cli)
     str_add(&path, "/v1/imports");
     add_query(&path, "state", state);
     add_query(&path, "party", party);
-    return list_and_print(cli, path.data,
-                          "external_ref:external_ref:18,customer:customer.name:22,account:organization.management_account_id:12,"
-                          "state:state:10,blocked by:blocking.party:10,at:blocking.step:20,for:blocking.since:10,id:id:34");
+    return list_and_print(
+        cli, path.data,
+        "external_ref:external_ref:18,customer:customer.name:22,account:organization.management_account_id:12,"
+        "state:state:10,blocked by:blocking.party:10,at:blocking.step:20,for:blocking.since:10,id:id:34");
 }
 
 int cli_verb_tasks(struct cli *cli)
@@ -92,7 +93,8 @@ static void print_step(const json_t *s)
            json_str_at(s, "grade"), json_str_at(s, "party"), since);
     const json_t *error = json_at(s, "error");
     if (json_is_object(error)) {
-        printf("         %s [%s, %s]\n", json_str_at(error, "text"), json_str_at(error, "code"), json_str_at(error, "owner"));
+        printf("         %s [%s, %s]\n", json_str_at(error, "text"), json_str_at(error, "code"),
+               json_str_at(error, "owner"));
         print_lines("         - ", json_at(error, "findings"));
         printf("         fix: %s\n", json_str_at(error, "fix"));
     }
@@ -104,13 +106,14 @@ static void print_step(const json_t *s)
 static void print_import(const json_t *i)
 {
     printf("%s  %s  %s\n", json_str_at(i, "external_ref"), json_str_at(i, "customer.name"), json_str_at(i, "id"));
-    printf("account %s  playbook %s  %s\n", json_str_at(i, "organization.management_account_id"), json_str_at(i, "playbook"),
-           json_bool_at(i, "livemode") ? "live" : "simulated");
+    printf("account %s  playbook %s  %s\n", json_str_at(i, "organization.management_account_id"),
+           json_str_at(i, "playbook"), json_bool_at(i, "livemode") ? "live" : "simulated");
     char since[32];
     cli_since(json_str_or(i, "blocking.since", NULL), since);
     printf("state %s", json_str_at(i, "state"));
     if (*json_str_at(i, "blocking.party"))
-        printf(", blocked by %s at %s for %s", json_str_at(i, "blocking.party"), json_str_at(i, "blocking.step"), since);
+        printf(", blocked by %s at %s for %s", json_str_at(i, "blocking.party"), json_str_at(i, "blocking.step"),
+               since);
     if (*json_str_at(i, "verdict"))
         printf(", verdict %s", json_str_at(i, "verdict"));
     puts("");
@@ -161,7 +164,8 @@ int cli_verb_watch(struct cli *cli)
         return cli_usage(cli, "--timeout-s needs a number");
     if (cli_connect(cli, &err) != 0)
         return cli_error(cli, &err);
-    struct progress_options options = {.only = words, .only_count = count, .timeout_ms = timeout ? seconds * 1000 : UINT64_MAX};
+    struct progress_options options = {
+        .only = words, .only_count = count, .timeout_ms = timeout ? seconds * 1000 : UINT64_MAX};
     return progress_watch(cli, &options, NULL);
 }
 
@@ -174,15 +178,15 @@ int cli_verb_explain(struct cli *cli)
         return code;
     if (!count) {
         for (int i = 1; i < ERR_CODE_COUNT; i++)
-            printf("%-28s %-10s %s\n", err_info((enum err_code)i)->name, err_owner_name(err_info((enum err_code)i)->owner),
-                   err_info((enum err_code)i)->title);
+            printf("%-28s %-10s %s\n", err_info((enum err_code)i)->name,
+                   err_owner_name(err_info((enum err_code)i)->owner), err_info((enum err_code)i)->title);
         return EXIT_OK;
     }
     enum err_code found = err_code_by_name(words[0]);
     if (found == ERR_NONE)
         return cli_usage(cli, "no error has that code; `orgimport explain` lists them");
     const struct err_info *info = err_info(found);
-    printf("%s\n  %s\n  mended by: %s\n  fix: %s\n  tried again: %s\n", info->name, info->title, err_owner_name(info->owner), info->fix,
-           err_retry_name(info->retry));
+    printf("%s\n  %s\n  mended by: %s\n  fix: %s\n  tried again: %s\n", info->name, info->title,
+           err_owner_name(info->owner), info->fix, err_retry_name(info->retry));
     return EXIT_OK;
 }

@@ -1,4 +1,5 @@
-/* Processes of the local fleet: pid files that name a start time too, so that a recycled pid is never taken for ours. */
+/* Processes of the local fleet: pid files that name a start time too, so that a recycled pid is never taken for ours.
+ */
 #include "dispatcher/cli/local.h"
 
 #include "common/base/mem.h"
@@ -82,7 +83,8 @@ void local_terminate(const struct local_fleet *fleet, const char *name, uint32_t
         cli_pause_ms(10);
 }
 
-int local_wait_file(const struct local_fleet *fleet, const char *file, char *ret, size_t size, uint32_t wait_ms, struct err *err)
+int local_wait_file(const struct local_fleet *fleet, const char *file, char *ret, size_t size, uint32_t wait_ms,
+                    struct err *err)
 {
     AUTO_FREE char *path = mem_printf("%s/%s", fleet->dir, file);
     for (uint64_t end = cli_now_ms() + wait_ms;;) {

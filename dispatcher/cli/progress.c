@@ -23,7 +23,10 @@ bool progress_is_at_rest(const json_t *import)
 
 static void screen_init(struct screen *s, const struct cli *cli)
 {
-    *s = (struct screen){.is_terminal = isatty(1) && !cli_is_json(cli), .columns = 100, .rows = 30, .started_ms = cli_now_ms(),
+    *s = (struct screen){.is_terminal = isatty(1) && !cli_is_json(cli),
+                         .columns = 100,
+                         .rows = 30,
+                         .started_ms = cli_now_ms(),
                          .last = json_object()};
     struct winsize size;
     if (s->is_terminal && ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 && size.ws_row > 5) {
@@ -66,9 +69,11 @@ static void describe(const json_t *one, char *ret, size_t size)
     const char *party = json_str_at(one, "blocking.party"), *step = json_str_at(one, "blocking.step");
     (void)snprintf(ret, size, "%-16.16s %-20.20s %2d/%-2d %-10s %s%s%s%s%s%s", json_str_at(one, "external_ref"),
                    json_str_at(one, "customer.name"), (int)json_int_at(one, "progress.done"),
-                   (int)json_int_at(one, "progress.total"), json_str_at(one, "state"), step, *party ? " <- " : "", party,
-                   *party && *since ? ", " : "", *party ? since : "",
-                   *json_str_at(one, "verdict") && str_eq(json_str_at(one, "state"), "completed") ? json_str_at(one, "verdict") : "");
+                   (int)json_int_at(one, "progress.total"), json_str_at(one, "state"), step, *party ? " <- " : "",
+                   party, *party && *since ? ", " : "", *party ? since : "",
+                   *json_str_at(one, "verdict") && str_eq(json_str_at(one, "state"), "completed")
+                       ? json_str_at(one, "verdict")
+                       : "");
 }
 
 static void draw_bar(const struct screen *s, const struct tally *t)

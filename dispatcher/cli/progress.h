@@ -1,5 +1,5 @@
-/* Live progress: on a terminal an overall bar and one line per import (step, who is blocking, since when); elsewhere one
- * plain line per change. */
+/* Live progress: on a terminal an overall bar and one line per import (step, who is blocking, since when); elsewhere
+ * one plain line per change. */
 #pragma once
 
 #include "dispatcher/cli/cli.h"
@@ -18,6 +18,6 @@ struct progress_options {
 
 /* Completed, failed, held, cancelled, or waiting for a person. */
 bool progress_is_at_rest(const json_t *import);
-/* Exit code by what was seen: OK, ERROR (a failure), WAITING, PROOF (held or a verdict that is not PROVEN). ret_imports: new
- * reference to the last look, may be NULL. */
+/* Exit code by what was seen: OK, ERROR (a failure), WAITING, PROOF (held or a verdict that is not PROVEN).
+ * ret_imports: new reference to the last look, may be NULL. */
 int progress_watch(struct cli *cli, const struct progress_options *options, json_t **ret_imports);

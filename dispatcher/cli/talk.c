@@ -66,7 +66,8 @@ int cli_send(struct cli *cli, const char *method, const char *path, const char *
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     struct err ignored;
-    *ret = (struct cli_reply){.status = (int)status, .json = out.len ? json_read(out.data, out.len, 0, &ignored) : NULL};
+    *ret =
+        (struct cli_reply){.status = (int)status, .json = out.len ? json_read(out.data, out.len, 0, &ignored) : NULL};
     return 0;
 }
 
@@ -111,7 +112,8 @@ int cli_connect(struct cli *cli, struct err *err)
 int cli_error(const struct cli *cli, const struct err *err)
 {
     (void)cli;
-    (void)fprintf(stderr, "orgimport: %s\n  fix: %s (%s)\n", err->text, err_info(err->code)->fix, err_info(err->code)->name);
+    (void)fprintf(stderr, "orgimport: %s\n  fix: %s (%s)\n", err->text, err_info(err->code)->fix,
+                  err_info(err->code)->name);
     return err->code == ERR_USAGE || err->code == ERR_CONFIG ? EXIT_USAGE : EXIT_ERROR;
 }
 
@@ -138,7 +140,8 @@ int cli_problem(const struct cli *cli, const struct cli_reply *reply)
         for (size_t i = 0; i < json_array_size(errors); i++)
             print_fault(json_array_get(errors, i));
         if (*json_str_at(p, "fix"))
-            (void)fprintf(stderr, "  fix: %s (%s, %s)\n", json_str_at(p, "fix"), json_str_at(p, "code"), json_str_at(p, "owner"));
+            (void)fprintf(stderr, "  fix: %s (%s, %s)\n", json_str_at(p, "fix"), json_str_at(p, "code"),
+                          json_str_at(p, "owner"));
     }
     return reply->status == 422 || reply->status == 400 ? EXIT_NOT_READY : EXIT_ERROR;
 }

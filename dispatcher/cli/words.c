@@ -28,8 +28,8 @@ static const struct cli_flag *flag_by_name(const struct cli_flag *flags, size_t 
     return NULL;
 }
 
-int cli_parse(struct cli *cli, const struct cli_flag *flags, size_t flag_count, const char **ret_words, size_t words_max,
-              size_t *ret_count)
+int cli_parse(struct cli *cli, const struct cli_flag *flags, size_t flag_count, const char **ret_words,
+              size_t words_max, size_t *ret_count)
 {
     size_t count = 0;
     for (int i = 0; i < cli->argc; i++) {

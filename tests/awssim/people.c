@@ -294,8 +294,9 @@ static bool say_done(const struct person *p)
         json_object_set_new(body, "second_person", json_string("s.econd@reseller.example"));
     if (key[0] != '\0') {
         if (strstr(svc_text(json_object_get(p->task, "input"), "pattern"), "mfa") != NULL)
-            snprintf(value, sizeof value, "arn:aws:iam::%s:mfa/operator-security arn:aws:iam::%s:mfa/operator-operations",
-                     p->account, p->account);
+            snprintf(value, sizeof value,
+                     "arn:aws:iam::%s:mfa/operator-security arn:aws:iam::%s:mfa/operator-operations", p->account,
+                     p->account);
         else if (!mailed_code(p, value)) {
             json_decref(body);
             return false; /* the mail is still on its way */

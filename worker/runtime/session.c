@@ -315,6 +315,7 @@ static struct aws_identity *open_sealed(struct session *s, struct err *err)
     return i;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): one level: the operator's session has none above it
 static void open_customer(struct session *s)
 {
     if (str_eq(json_str_at(s->import, "access.method"), "role")) {
@@ -395,6 +396,7 @@ void session_drop(struct session *s)
         s->kind == AWS_AS_CUSTOMER ? open_customer(s) : open_own(s);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): see open_customer
 void session_use(struct session *s, session_fn *done, void *arg)
 {
     struct user *u = MEM_NEW(struct user);

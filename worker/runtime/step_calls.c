@@ -141,7 +141,6 @@ static void digest_args(struct ask *ask, char ret[65])
 
 enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **ret_call, const json_t **ret)
 {
-    json_auto_t *args = NULL; /* what nobody took */
     char digest[65];
     const json_t *dummy = NULL;
     if (!ret)
@@ -174,7 +173,7 @@ enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **re
         if (ret_call)
             *ret_call = c;
     }
-    args = TAKE(ask->args);
+    json_decref(TAKE(ask->args)); /* when nobody took it */
     return r;
 }
 

@@ -29,7 +29,8 @@ static json_t *exact_policy(void)
         }
     }
     const char *action = NULL;
-    json_object_foreach(seen, action, value) json_array_append_new(actions, json_string(action));
+    json_object_foreach (seen, action, value)
+        json_array_append_new(actions, json_string(action));
     json_sort_by(actions, NULL);
     return json_make("{s:s,s:[{s:s,s:s,s:o,s:s}]}", "Version", "2012-10-17", "Statement", "Sid", "OrgImport", "Effect",
                      "Allow", "Action", actions, "Resource", "*");

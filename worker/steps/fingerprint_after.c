@@ -36,8 +36,7 @@ static void add_expired(json_t *patches, const json_t *before, const json_t *aft
     const json_t *now = json_at(after, "sections.handshakes");
     const char *id = NULL;
     json_t *one = NULL;
-    json_object_foreach((json_t *)(uintptr_t)json_at(before, "sections.handshakes"), id, one)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)json_at(before, "sections.handshakes"), id, one) {
         int64_t expires_ms = json_int_at(one, "expires_ms");
         if (!json_object_get(now, id) && expires_ms > 0 && expires_ms <= json_int_at(after, "taken_ms"))
             shape_remove(patches, "handshakes", id);
@@ -50,8 +49,7 @@ static json_t *question(const json_t *verdict)
     const json_t *open = json_object_get(verdict, "unexplained");
     json_t *words = json_array(), *one = NULL;
     size_t i = 0;
-    json_array_foreach((json_t *)(uintptr_t)open, i, one)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)open, i, one) {
         if (i >= DIFFERENCES_SHOWN_MAX)
             break;
         AUTO_STR struct str text;
@@ -69,7 +67,7 @@ static void warn_unstable(struct step *s, const json_t *verdict)
 {
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(json_object_get(verdict, "unstable"), i, one)
+    json_array_foreach (json_object_get(verdict, "unstable"), i, one)
         step_warn(s, "section %s would not hold still while we read it", json_str_at(one, "section"));
 }
 

@@ -16,7 +16,7 @@ static enum step_result run(struct step *s)
     TRY(fingerprint_read(s, &fingerprint));
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(json_object_get(fingerprint, "unstable"), i, one)
+    json_array_foreach (json_object_get(fingerprint, "unstable"), i, one)
         step_warn(s, "section %s kept changing while we read it; differences there need a person's eye",
                   json_str_at(one, "section"));
     step_set(s, "fingerprint", json_incref((json_t *)(uintptr_t)fingerprint));

@@ -61,7 +61,7 @@ json_t *shape_tags(const json_t *tags)
         return json_deep_copy(tags);
     json_t *map = json_object(), *tag = NULL;
     size_t i = 0;
-    json_array_foreach((json_t *)(uintptr_t)tags, i, tag)
+    json_array_foreach ((json_t *)(uintptr_t)tags, i, tag)
         json_put_str(map, json_str_at(tag, "Key"), json_str_at(tag, "Value"));
     return map;
 }
@@ -70,8 +70,7 @@ json_t *shape_report(const json_t *definition)
 {
     json_t *kept = json_object(), *value = NULL;
     const char *name = NULL;
-    json_object_foreach((json_t *)(uintptr_t)definition, name, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)definition, name, value) {
         if (str_eq(name, "ReportStatus") || str_eq(name, "Tags") || json_is_null(value))
             continue; /* a delivery's state changes by itself; definitions are answered without their tags */
         if (json_is_array(value) && json_array_size(value) == 0)

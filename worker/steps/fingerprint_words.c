@@ -71,12 +71,12 @@ static void add_members(struct str *out, const json_t *from, const json_t *to)
     json_object_update(keys, (json_t *)(uintptr_t)to);
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach(keys, name, value) json_array_append_new(sorted, json_string(name));
+    json_object_foreach (keys, name, value)
+        json_array_append_new(sorted, json_string(name));
     json_sort_by(sorted, NULL);
     size_t shown = 0, i = 0;
     json_t *key = NULL;
-    json_array_foreach(sorted, i, key)
-    {
+    json_array_foreach (sorted, i, key) {
         const json_t *had = json_object_get(from, json_string_value(key)),
                      *has = json_object_get(to, json_string_value(key));
         if (json_equal(had, has))

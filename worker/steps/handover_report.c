@@ -116,16 +116,17 @@ static enum step_result run(struct step *s)
     const char *verdict = json_str_at(after, "verdict");
     json_t *report = json_make(
         "{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "import", json_str_at(step_import(s), "id"), "account",
-        step_var(s, "account_id"), "verdict", verdict, "organization", fact(s, "org_identify", "organization_id"), "before",
-        fact(s, "fingerprint_before", "root"), "after", fact(s, "fingerprint_after", "root"), "accepted",
+        step_var(s, "account_id"), "verdict", verdict, "organization", fact(s, "org_identify", "organization_id"),
+        "before", fact(s, "fingerprint_before", "root"), "after", fact(s, "fingerprint_after", "root"), "accepted",
         fact(s, "fingerprint_after", "proof.accepted"), "exposure", exposure(s), "roles", list_roles(s), "grades",
         count_grades(s), "steps", list_steps(s), "how_to_leave", how_to_leave(s));
     json_put(report, "cost_report",
              json_make("{s:s,s:s,s:o}", "name", step_var(s, "report"), "bucket", step_var(s, "bucket"), "delivery",
                        fact(s, "cur_report", "delivery")));
-    json_put(report, "access_retired", json_make("{s:o,s:o,s:o}", "key", fact(s, "credential_retire", "key"), "proof",
-                                                 fact(s, "credential_retire", "proof"), "closing_writes",
-                                                 fact(s, "credential_retire", "closing")));
+    json_put(report, "access_retired",
+             json_make("{s:o,s:o,s:o}", "key", fact(s, "credential_retire", "key"), "proof",
+                       fact(s, "credential_retire", "proof"), "closing_writes",
+                       fact(s, "credential_retire", "closing")));
     json_put(report, "remains", list_remains(s));
     step_set_str(s, "summary", headline(s, verdict));
     step_set_str(s, "verdict", verdict);

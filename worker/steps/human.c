@@ -69,8 +69,7 @@ const json_t *human_event(const json_t *events, const char *names, const char *u
     const json_t *latest = NULL;
     size_t i = 0;
     json_t *event = NULL;
-    json_array_foreach((json_t *)(uintptr_t)events, i, event)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)events, i, event) {
         bool fits = str_in_list(names, json_str_at(event, "name")) && is_since(json_int_at(event, "at_ms"), since_ms) &&
                     (!user_type[0] || str_eq(json_str_at(event, "user_type"), user_type));
         if (fits && (!latest || json_int_at(event, "at_ms") >= json_int_at(latest, "at_ms")))
@@ -113,8 +112,7 @@ json_t *human_root_devices(const json_t *facts)
 {
     json_t *serials = json_array(), *device = NULL;
     size_t i = 0;
-    json_array_foreach(json_object_get(facts, "devices"), i, device)
-    {
+    json_array_foreach (json_object_get(facts, "devices"), i, device) {
         if (str_ends(json_str_at(device, "user_arn"), ":root"))
             json_array_append_new(serials, json_string(json_str_at(device, "serial")));
     }

@@ -18,8 +18,7 @@ static const json_t *payment_event(const json_t *events, uint64_t since_ms)
     json_auto_t *payments = json_array();
     size_t i = 0;
     json_t *event = NULL;
-    json_array_foreach((json_t *)(uintptr_t)events, i, event)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)events, i, event) {
         if (str_in_list(SOURCES, json_str_at(event, "source")))
             json_array_append(payments, event);
     }

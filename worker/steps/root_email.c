@@ -12,8 +12,7 @@ static size_t open_invitations(const json_t *facts)
 {
     size_t count = 0, i = 0;
     json_t *one = NULL;
-    json_array_foreach(json_object_get(facts, "handshakes"), i, one)
-    {
+    json_array_foreach (json_object_get(facts, "handshakes"), i, one) {
         if (str_eq(json_str_at(one, "action"), "INVITE") && str_in_list("OPEN,REQUESTED", json_str_at(one, "state")))
             count++;
     }

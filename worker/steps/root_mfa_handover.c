@@ -39,8 +39,7 @@ static json_t *new_devices(struct step *s, const json_t *now)
     const json_t *had = json_object_get(human_root_before(step_result_of(s, "fingerprint_before")), "devices");
     json_t *grown = json_array(), *serial = NULL;
     size_t i = 0;
-    json_array_foreach((json_t *)(uintptr_t)now, i, serial)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)now, i, serial) {
         if (!json_array_has_str(had, json_string_value(serial)))
             json_array_append(grown, serial);
     }
@@ -87,7 +86,8 @@ static enum step_result ask_overlap(struct step *s)
             .due_hours = 72,
             .opened_ms = human_opened(s),
             .input_key = "code",
-            .input_label = "Only if the operator's devices are registered already: their serial numbers (ARN), with spaces between",
+            .input_label = "Only if the operator's devices are registered already: their serial numbers (ARN), with "
+                           "spaces between",
             .input_pattern = "arn:aws:iam::[0-9]{12}:(mfa|u2f)/[^ ]+( arn:aws:iam::[0-9]{12}:(mfa|u2f)/[^ ]+)*",
             .data = json_make("{s:s,s:s}", "mode", "overlap", "account_id", step_var(s, "account_id"))});
 }

@@ -10,8 +10,7 @@ static const json_t *changed_event(const json_t *events, uint64_t since_ms)
     const json_t *recovered = human_event(events, "PasswordRecoveryCompleted", "Root", since_ms), *found = recovered;
     size_t i = 0;
     json_t *event = NULL;
-    json_array_foreach((json_t *)(uintptr_t)events, i, event)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)events, i, event) {
         json_auto_t *one = json_make("[O]", event);
         if (human_event(one, "PasswordUpdated", "Root", since_ms) &&
             str_eq(json_str_at(event, "response.PasswordUpdated"), "Success"))

@@ -26,7 +26,7 @@ static json_t *parse_contact(const struct aws_reply *reply, struct err *err)
     json_auto_t *kept = json_object();
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)contact, name, value) {
+    json_object_foreach ((json_t *)(uintptr_t)contact, name, value) {
         if (json_is_string(value) && json_string_length(value) > 0)
             json_object_set(kept, name, value);
     }
@@ -55,10 +55,11 @@ static json_t *parse_alternate(const struct aws_reply *reply, struct err *err)
 {
     json_auto_t *body = parse_json(reply, err);
     json_auto_t *facts = json_object();
-    if (!body || parse_pick(body,
-                            "AlternateContact.Name>name AlternateContact.Title>title AlternateContact.EmailAddress>email "
-                            "AlternateContact.PhoneNumber>phone",
-                            facts, err))
+    if (!body ||
+        parse_pick(body,
+                   "AlternateContact.Name>name AlternateContact.Title>title AlternateContact.EmailAddress>email "
+                   "AlternateContact.PhoneNumber>phone",
+                   facts, err))
         return NULL;
     return TAKE(facts);
 }

@@ -7,7 +7,8 @@
 #include "common/codec/when.h"
 #include "common/crypto/crypto.h"
 
-#define EVENT_PART_BYTES_MAX 8192U /* request or response elements larger than this are not kept: the hash still binds them */
+#define EVENT_PART_BYTES_MAX                                                                                           \
+    8192U /* request or response elements larger than this are not kept: the hash still binds them */
 
 static const struct aws_service cloudtrail = {
     .id = "cloudtrail",
@@ -21,8 +22,9 @@ static int build_lookup(const json_t *args, struct aws_request *ret, struct err 
 {
     if (build_check(args, "start_ms!:int end_ms:int NextToken", err))
         return -1;
-    json_auto_t *wire = json_make("{s:[{s:s,s:s}],s:I,s:i}", "LookupAttributes", "AttributeKey", "ReadOnly", "AttributeValue", "false",
-                                  "StartTime", (json_int_t)(json_int_at(args, "start_ms") / 1000), "MaxResults", 50);
+    json_auto_t *wire =
+        json_make("{s:[{s:s,s:s}],s:I,s:i}", "LookupAttributes", "AttributeKey", "ReadOnly", "AttributeValue", "false",
+                  "StartTime", (json_int_t)(json_int_at(args, "start_ms") / 1000), "MaxResults", 50);
     if (json_has(args, "end_ms"))
         json_put_int(wire, "EndTime", (json_int_at(args, "end_ms") + 999) / 1000);
     if (json_has(args, "NextToken"))
@@ -52,15 +54,17 @@ static json_t *read_event(const json_t *row)
     struct err ignored;
     json_auto_t *event = json_read(text, strlen(text), 0, &ignored);
     uint64_t at_ms = 0;
-    if (!json_is_object(event) || !when_parse(json_str_at(event, "eventTime"), &at_ms) || !json_str_at(event, "eventID")[0])
+    if (!json_is_object(event) || !when_parse(json_str_at(event, "eventTime"), &at_ms) ||
+        !json_str_at(event, "eventID")[0])
         return NULL;
     char hash[65];
     crypto_sha256_hex(text, strlen(text), hash);
     const char *user = json_str_or(event, "userIdentity.arn", json_str_at(row, "Username"));
     return json_make("{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s}", "id", json_str_at(event, "eventID"), "name",
-                     json_str_at(event, "eventName"), "source", json_str_at(event, "eventSource"), "at_ms", (json_int_t)at_ms,
-                     "user_type", json_str_at(event, "userIdentity.type"), "user", user, "ip", json_str_at(event, "sourceIPAddress"),
-                     "access_key_id", json_str_at(event, "userIdentity.accessKeyId"), "request", event_part(event, "requestParameters"),
+                     json_str_at(event, "eventName"), "source", json_str_at(event, "eventSource"), "at_ms",
+                     (json_int_t)at_ms, "user_type", json_str_at(event, "userIdentity.type"), "user", user, "ip",
+                     json_str_at(event, "sourceIPAddress"), "access_key_id",
+                     json_str_at(event, "userIdentity.accessKeyId"), "request", event_part(event, "requestParameters"),
                      "response", event_part(event, "responseElements"), "hash", hash);
 }
 
@@ -71,7 +75,7 @@ static json_t *parse_lookup(const struct aws_reply *reply, struct err *err)
         return NULL;
     json_t *events = json_array(), *row = NULL;
     size_t i = 0;
-    json_array_foreach(json_object_get(body, "Events"), i, row) {
+    json_array_foreach (json_object_get(body, "Events"), i, row) {
         json_t *event = read_event(row);
         if (event)
             json_array_append_new(events, event);
@@ -92,5 +96,6 @@ const struct aws_op cloudtrail_lookup_events = {
     .settle = SETTLE_NONE,
     .build = build_lookup,
     .parse = parse_lookup,
-    .pages = &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "events", .pages_max = 400},
+    .pages =
+        &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "events", .pages_max = 400},
 };

@@ -24,7 +24,7 @@ static json_t *parse_exports(const struct aws_reply *reply, struct err *err)
         return NULL;
     json_t *arns = json_array(), *row = NULL;
     size_t i = 0;
-    json_array_foreach(json_object_get(body, "Exports"), i, row) {
+    json_array_foreach (json_object_get(body, "Exports"), i, row) {
         if (json_str_at(row, "ExportArn")[0])
             json_array_append(arns, json_object_get(row, "ExportArn"));
     }
@@ -44,7 +44,8 @@ const struct aws_op data_exports_list_exports = {
     .settle = SETTLE_NONE,
     .build = build_list,
     .parse = parse_exports,
-    .pages = &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "exports", .pages_max = 50},
+    .pages =
+        &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "exports", .pages_max = 50},
 };
 
 static int build_get(const json_t *args, struct aws_request *ret, struct err *err)

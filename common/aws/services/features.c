@@ -47,7 +47,8 @@ static int build_instances(const json_t *args, struct aws_request *ret, struct e
 static json_t *parse_instances(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? parse_list(body, "Instances", "InstanceArn>arn! IdentityStoreId>identity_store OwnerAccountId>owner Status>status",
+    return body ? parse_list(body, "Instances",
+                             "InstanceArn>arn! IdentityStoreId>identity_store OwnerAccountId>owner Status>status",
                              "instances", "NextToken", err)
                 : NULL;
 }
@@ -62,7 +63,8 @@ const struct aws_op sso_list_instances = {
     .settle = SETTLE_NONE,
     .build = build_instances,
     .parse = parse_instances,
-    .pages = &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "instances", .pages_max = 50},
+    .pages =
+        &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "instances", .pages_max = 50},
 };
 
 /* ---- Backup: LastUpdateTime is dropped ---- */
@@ -137,7 +139,9 @@ static int build_shares(const json_t *args, struct aws_request *ret, struct err 
 static json_t *parse_shares(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? parse_list(body, "resourceShares", "resourceShareArn>arn! name>name status>status", "shares", "nextToken", err) : NULL;
+    return body ? parse_list(body, "resourceShares", "resourceShareArn>arn! name>name status>status", "shares",
+                             "nextToken", err)
+                : NULL;
 }
 
 const struct aws_op ram_get_resource_shares = {
@@ -150,7 +154,8 @@ const struct aws_op ram_get_resource_shares = {
     .settle = SETTLE_NONE,
     .build = build_shares,
     .parse = parse_shares,
-    .pages = &(const struct aws_pages){.token_arg = "nextToken", .token_fact = "next", .list = "shares", .pages_max = 100},
+    .pages =
+        &(const struct aws_pages){.token_arg = "nextToken", .token_fact = "next", .list = "shares", .pages_max = 100},
 };
 
 /* ---- StackSets ---- */

@@ -21,7 +21,8 @@ static json_t *parse_profiles(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
     return body ? parse_list(body, "Profiles",
-                             "AccountId>account! ReceiverName>receiver ReceiverEmail>email Issuer>issuer TaxRegistrationNumber>tax_number",
+                             "AccountId>account! ReceiverName>receiver ReceiverEmail>email Issuer>issuer "
+                             "TaxRegistrationNumber>tax_number",
                              "profiles", NULL, err)
                 : NULL;
 }

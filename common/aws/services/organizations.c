@@ -14,14 +14,14 @@ static const struct aws_service organizations = {
 };
 
 /* 2,000 pages of 20 are 40,000 accounts: four times the largest quota that AWS grants. */
-#define PAGES(list_name) \
+#define PAGES(list_name)                                                                                               \
     (&(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = (list_name), .pages_max = 2000})
 
-#define READ(act, build_fn, parse_fn, ...)                                                                            \
-    {                                                                                                                 \
-        .name = "organizations:" act, .service = &organizations, .action = act, .permission = "organizations:" act,   \
-        .family = "organizations." act, .who = AWS_AS_CUSTOMER, .settle = SETTLE_NONE, .build = build_fn,             \
-        .parse = parse_fn, __VA_ARGS__                                                                                \
+#define READ(act, build_fn, parse_fn, ...)                                                                             \
+    {                                                                                                                  \
+        .name = "organizations:" act, .service = &organizations, .action = act, .permission = "organizations:" act,    \
+        .family = "organizations." act, .who = AWS_AS_CUSTOMER, .settle = SETTLE_NONE, .build = build_fn,              \
+        .parse = parse_fn, __VA_ARGS__                                                                                 \
     }
 
 static int build_empty(const json_t *args, struct aws_request *ret, struct err *err)
@@ -44,7 +44,8 @@ static int build_policy_page(const json_t *args, struct aws_request *ret, struct
     return build_json(args, "PolicyId! NextToken", ret, err);
 }
 
-/* ---- The organization and its accounts ------------------------------------------------------------------------------- */
+/* ---- The organization and its accounts
+ * ------------------------------------------------------------------------------- */
 static json_t *parse_organization(const struct aws_reply *reply, struct err *err)
 {
     json_auto_t *body = parse_json(reply, err);
@@ -67,13 +68,14 @@ static json_t *parse_accounts(const struct aws_reply *reply, struct err *err)
     json_t *body = parse_json(reply, err);
     if (!body)
         return NULL;
-    json_t *facts = parse_list(body, "Accounts",
-                               "Id>id! Arn>arn Email>email Name>name State>state Status>status JoinedMethod>joined_method "
-                               "JoinedTimestamp>joined_ms:when",
-                               "accounts", "NextToken", err);
+    json_t *facts =
+        parse_list(body, "Accounts",
+                   "Id>id! Arn>arn Email>email Name>name State>state Status>status JoinedMethod>joined_method "
+                   "JoinedTimestamp>joined_ms:when",
+                   "accounts", "NextToken", err);
     size_t i = 0;
     json_t *account = NULL;
-    json_array_foreach(json_object_get(facts, "accounts"), i, account) {
+    json_array_foreach (json_object_get(facts, "accounts"), i, account) {
         if (!json_has(account, "state"))
             json_put_str(account, "state", json_str_at(account, "status"));
         json_object_del(account, "status");
@@ -84,17 +86,18 @@ static json_t *parse_accounts(const struct aws_reply *reply, struct err *err)
 const struct aws_op organizations_list_accounts =
     READ("ListAccounts", build_page, parse_accounts, .pages = PAGES("accounts"));
 
-/* ---- The tree ---------------------------------------------------------------------------------------------------------- */
+/* ---- The tree
+ * ---------------------------------------------------------------------------------------------------------- */
 static json_t *parse_roots(const struct aws_reply *reply, struct err *err)
 {
     json_auto_t *body = parse_json(reply, err);
     if (!body)
         return NULL;
-    json_auto_t *facts = parse_list(json_incref(body), "Roots", "Id>id! Arn>arn Name>name PolicyTypes>policy_types:any", "roots",
-                                    "NextToken", err);
+    json_auto_t *facts = parse_list(json_incref(body), "Roots", "Id>id! Arn>arn Name>name PolicyTypes>policy_types:any",
+                                    "roots", "NextToken", err);
     size_t i = 0;
     json_t *root = NULL;
-    json_array_foreach(json_object_get(facts, "roots"), i, root) {
+    json_array_foreach (json_object_get(facts, "roots"), i, root) {
         json_t *types = parse_each(root, "policy_types", "Type>type! Status>status", err);
         if (!types)
             return NULL;
@@ -121,7 +124,7 @@ static json_t *only_ids(json_t *new_facts, const char *list)
         return NULL;
     json_t *ids = json_array(), *one = NULL;
     size_t i = 0;
-    json_array_foreach(json_object_get(new_facts, list), i, one)
+    json_array_foreach (json_object_get(new_facts, list), i, one)
         json_array_append(ids, json_object_get(one, "id"));
     json_put(new_facts, list, ids);
     return new_facts;
@@ -136,7 +139,8 @@ static json_t *parse_account_ids(const struct aws_reply *reply, struct err *err)
 const struct aws_op organizations_list_accounts_for_parent =
     READ("ListAccountsForParent", build_parent, parse_account_ids, .pages = PAGES("accounts"));
 
-/* ---- Policies ---------------------------------------------------------------------------------------------------------- */
+/* ---- Policies
+ * ---------------------------------------------------------------------------------------------------------- */
 static int build_filter(const json_t *args, struct aws_request *ret, struct err *err)
 {
     return build_json(args, "Filter! NextToken", ret, err);
@@ -145,7 +149,8 @@ static int build_filter(const json_t *args, struct aws_request *ret, struct err 
 static json_t *parse_policies(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? parse_list(body, "Policies", "Id>id! Arn>arn Name>name Description>description Type>type! AwsManaged>aws_managed:bool",
+    return body ? parse_list(body, "Policies",
+                             "Id>id! Arn>arn Name>name Description>description Type>type! AwsManaged>aws_managed:bool",
                              "policies", "NextToken", err)
                 : NULL;
 }
@@ -176,7 +181,8 @@ static json_t *parse_policy(const struct aws_reply *reply, struct err *err)
     return TAKE(facts);
 }
 
-const struct aws_op organizations_describe_policy = READ("DescribePolicy", build_policy, parse_policy, .absent = "PolicyNotFoundException");
+const struct aws_op organizations_describe_policy =
+    READ("DescribePolicy", build_policy, parse_policy, .absent = "PolicyNotFoundException");
 
 static json_t *parse_targets(const struct aws_reply *reply, struct err *err)
 {
@@ -185,14 +191,16 @@ static json_t *parse_targets(const struct aws_reply *reply, struct err *err)
 }
 
 const struct aws_op organizations_list_targets_for_policy =
-    READ("ListTargetsForPolicy", build_policy_page, parse_targets, .pages = PAGES("targets"), .absent = "PolicyNotFoundException");
+    READ("ListTargetsForPolicy", build_policy_page, parse_targets, .pages = PAGES("targets"),
+         .absent = "PolicyNotFoundException");
 
-/* ---- Trusted services, delegation, handshakes --------------------------------------------------------------------------- */
+/* ---- Trusted services, delegation, handshakes
+ * --------------------------------------------------------------------------- */
 static json_t *parse_services(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? parse_list(body, "EnabledServicePrincipals", "ServicePrincipal>principal! DateEnabled>enabled_ms:when", "services",
-                             "NextToken", err)
+    return body ? parse_list(body, "EnabledServicePrincipals",
+                             "ServicePrincipal>principal! DateEnabled>enabled_ms:when", "services", "NextToken", err)
                 : NULL;
 }
 
@@ -202,7 +210,8 @@ const struct aws_op organizations_list_aws_service_access_for_organization =
 static json_t *parse_administrators(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? only_ids(parse_list(body, "DelegatedAdministrators", "Id>id!", "administrators", "NextToken", err), "administrators")
+    return body ? only_ids(parse_list(body, "DelegatedAdministrators", "Id>id!", "administrators", "NextToken", err),
+                           "administrators")
                 : NULL;
 }
 
@@ -217,7 +226,9 @@ static int build_delegated(const json_t *args, struct aws_request *ret, struct e
 static json_t *parse_delegated(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? only_ids(parse_list(body, "DelegatedServices", "ServicePrincipal>id!", "services", "NextToken", err), "services") : NULL;
+    return body ? only_ids(parse_list(body, "DelegatedServices", "ServicePrincipal>id!", "services", "NextToken", err),
+                           "services")
+                : NULL;
 }
 
 const struct aws_op organizations_list_delegated_services_for_account =
@@ -241,12 +252,12 @@ static json_t *parse_handshakes(const struct aws_reply *reply, struct err *err)
     json_t *body = parse_json(reply, err);
     if (!body)
         return NULL;
-    json_auto_t *facts =
-        parse_list(body, "Handshakes", "Id>id! Action>action State>state! ExpirationTimestamp>expires_ms:when Parties>parties:any",
-                   "handshakes", "NextToken", err);
+    json_auto_t *facts = parse_list(
+        body, "Handshakes", "Id>id! Action>action State>state! ExpirationTimestamp>expires_ms:when Parties>parties:any",
+        "handshakes", "NextToken", err);
     size_t i = 0;
     json_t *handshake = NULL;
-    json_array_foreach(json_object_get(facts, "handshakes"), i, handshake) {
+    json_array_foreach (json_object_get(facts, "handshakes"), i, handshake) {
         json_t *parties = parse_each(handshake, "parties", "Id>id Type>type", err);
         if (!parties)
             return NULL;

@@ -12,7 +12,8 @@
  *   list_delegated_administrators                    {administrators: [id]}
  *   list_delegated_services_for_account {AccountId}  {services: [principal]}
  *   describe_resource_policy                         {document}; null: none
- *   list_handshakes_for_organization                 {handshakes: [{id, action, state, expires_ms, parties: [{id, type}]}]} */
+ *   list_handshakes_for_organization                 {handshakes: [{id, action, state, expires_ms, parties: [{id,
+ * type}]}]} */
 #pragma once
 
 #include "common/aws/op.h"

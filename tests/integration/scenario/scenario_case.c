@@ -29,7 +29,8 @@ static json_t *read_json_file(const char *path)
     return value;
 }
 
-/* ---- Placeholders: {account} {access_key_id} {vars.bucket} ... ----------------------------------------------------------- */
+/* ---- Placeholders: {account} {access_key_id} {vars.bucket} ...
+ * ----------------------------------------------------------- */
 static const char *value_of(const struct scenario_case *c, const char *name)
 {
     const char *from_world = json_str_at(c->world, name);
@@ -43,7 +44,8 @@ static char *fill_text(const struct scenario_case *c, const char *text)
     while (*text) {
         const char *end = *text == '{' ? strchr(text, '}') : NULL;
         AUTO_FREE char *name = end ? mem_dup_bytes(text + 1, (size_t)(end - text - 1)) : NULL;
-        const char *value = name && strspn(name, "abcdefghijklmnopqrstuvwxyz_.0123456789") == strlen(name) ? value_of(c, name) : "";
+        const char *value =
+            name && strspn(name, "abcdefghijklmnopqrstuvwxyz_.0123456789") == strlen(name) ? value_of(c, name) : "";
         if (*value) {
             str_add(&out, value);
             text = end + 1;
@@ -54,7 +56,8 @@ static char *fill_text(const struct scenario_case *c, const char *text)
     return str_take(&out);
 }
 
-static json_t *fill(const struct scenario_case *c, const json_t *value) // NOLINT(misc-no-recursion): bounded by the file's depth
+// NOLINTNEXTLINE(misc-no-recursion): bounded by the file's depth
+static json_t *fill(const struct scenario_case *c, const json_t *value)
 {
     const char *key = NULL;
     json_t *inner = NULL;
@@ -65,8 +68,7 @@ static json_t *fill(const struct scenario_case *c, const json_t *value) // NOLIN
     }
     if (json_is_object(value)) {
         json_t *object = json_object();
-        json_object_foreach((json_t *)(uintptr_t)value, key, inner)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)value, key, inner) {
             AUTO_FREE char *name = fill_text(c, key);
             json_put(object, name, fill(c, inner));
         }
@@ -74,20 +76,20 @@ static json_t *fill(const struct scenario_case *c, const json_t *value) // NOLIN
     }
     if (json_is_array(value)) {
         json_t *array = json_array();
-        json_array_foreach((json_t *)(uintptr_t)value, i, inner)
+        json_array_foreach ((json_t *)(uintptr_t)value, i, inner)
             (void)json_array_append_new(array, fill(c, inner));
         return array;
     }
     return json_deep_copy(value);
 }
 
-/* ---- The import document ------------------------------------------------------------------------------------------------ */
+/* ---- The import document
+ * ------------------------------------------------------------------------------------------------ */
 static void merge(json_t *into, const json_t *from) // NOLINT(misc-no-recursion): bounded by the file's depth
 {
     const char *key = NULL;
     json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)from, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)from, key, value) {
         json_t *there = json_object_get(into, key);
         if (json_is_object(there) && json_is_object(value))
             merge(there, value);
@@ -116,8 +118,7 @@ static json_t *request_of(const struct scenario_case *c, const struct input_cont
     bool is_first = true;
     str_init(&head, 65536);
     str_init(&line, 65536);
-    json_object_foreach(json_object_get(c->world, "row"), key, value)
-    {
+    json_object_foreach (json_object_get(c->world, "row"), key, value) {
         add_csv(&head, key, is_first);
         add_csv(&line, json_string_value(value), is_first);
         is_first = false;
@@ -167,7 +168,8 @@ static void make_import(struct scenario_case *c, const struct stage *stage, cons
     c->import = json_deep_copy(plan.doc);
 }
 
-/* ---- Before ------------------------------------------------------------------------------------------------------------- */
+/* ---- Before
+ * ------------------------------------------------------------------------------------------------------------- */
 static void act(const struct scenario_case *c, struct stage *stage, const char *what, const json_t *args)
 {
     char path[64];
@@ -192,8 +194,8 @@ static void hand_over(struct scenario_case *c, struct stage *stage)
     if (seal_keys_ensure(stage->dir, &err))
         die("keys", err.text);
     json_auto_t *key = seal_public_key(stage->dir, &err);
-    json_auto_t *plain = json_make("{s:s, s:s}", "access_key_id", json_str_at(c->world, "access_key_id"), "secret_access_key",
-                                   json_str_at(c->world, "secret_access_key"));
+    json_auto_t *plain = json_make("{s:s, s:s}", "access_key_id", json_str_at(c->world, "access_key_id"),
+                                   "secret_access_key", json_str_at(c->world, "secret_access_key"));
     json_auto_t *sealed = seal_credential(key, "aws", json_str_at(c->import, "vars.account_id"), plain, &err);
     if (!sealed)
         die("seal", err.text);
@@ -204,15 +206,21 @@ static void play_after(struct scenario_case *c, struct stage *stage)
 {
     size_t i = 0;
     json_t *name = NULL;
-    json_array_foreach(json_object_get(c->file, "after"), i, name)
-    {
+    json_array_foreach (json_object_get(c->file, "after"), i, name) {
         struct play_output out;
         const struct step_def *def = step_def_by_name(json_string_value(name));
         if (!def)
             die(c->name, "\"after\" names a step that does not exist");
         play(stage,
-             &(struct play_input){.def = def, .import = c->import, .results = c->results, .credential = c->credential,
-                                  .expect = "done", .kill_at = -1, .stop_at = -1, .fault_call = -1, .hold_write = -1},
+             &(struct play_input){.def = def,
+                                  .import = c->import,
+                                  .results = c->results,
+                                  .credential = c->credential,
+                                  .expect = "done",
+                                  .kill_at = -1,
+                                  .stop_at = -1,
+                                  .fault_call = -1,
+                                  .hold_write = -1},
              &out);
         if (!str_eq(out.outcome, "done"))
             die(json_string_value(name), out.code ? out.code : out.outcome);
@@ -227,7 +235,7 @@ static void prepare(struct scenario_case *c, struct stage *stage)
     json_t *one = NULL;
     char path[64];
     hand_over(c, stage);
-    json_array_foreach(json_object_get(c->file, "before"), i, one)
+    json_array_foreach (json_object_get(c->file, "before"), i, one)
         act(c, stage, json_str_at(one, "act"), json_object_get(one, "args"));
     stage_advance(stage, 20u * 60000u);
     play_after(c, stage);
@@ -247,7 +255,8 @@ void scenario_case_restore(const struct scenario_case *c, struct stage *stage)
     scenario_sim_mark(stage->sim);
 }
 
-void scenario_case_open(struct scenario_case *c, struct stage *stage, const char *source_dir, const char *step, const char *path)
+void scenario_case_open(struct scenario_case *c, struct stage *stage, const char *source_dir, const char *step,
+                        const char *path)
 {
     *c = (struct scenario_case){.name = path, .def = step_def_by_name(step)};
     if (!c->def)
@@ -276,7 +285,8 @@ void scenario_case_close(struct scenario_case *c)
     mem_free(c->credential);
 }
 
-/* ---- Comparing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing
+ * ---------------------------------------------------------------------------------------------------------- */
 static char *differ(const json_t *expected, const json_t *actual, const char *where)
 {
     AUTO_FREE char *want = json_text(expected), *have = json_text(actual);
@@ -289,8 +299,7 @@ char *scenario_difference(const json_t *expected, const json_t *actual, const ch
     json_t *value = NULL;
     size_t i = 0;
     if (json_is_object(expected)) {
-        json_object_foreach((json_t *)(uintptr_t)expected, key, value)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)expected, key, value) {
             AUTO_FREE char *path = mem_printf("%s.%s", where, key);
             char *found = scenario_difference(value, json_object_get(actual, key), path);
             if (found)
@@ -299,8 +308,7 @@ char *scenario_difference(const json_t *expected, const json_t *actual, const ch
         return json_is_object(actual) ? NULL : differ(expected, actual, where);
     }
     if (json_is_array(expected) && json_array_size(expected) == json_array_size(actual)) {
-        json_array_foreach((json_t *)(uintptr_t)expected, i, value)
-        {
+        json_array_foreach ((json_t *)(uintptr_t)expected, i, value) {
             AUTO_FREE char *path = mem_printf("%s.%zu", where, i);
             char *found = scenario_difference(value, json_array_get(actual, i), path);
             if (found)

@@ -39,7 +39,8 @@ const char *fault_name(enum fault f)
     return names[f];
 }
 
-/* ---- Clock ------------------------------------------------------------------------------------------------------------ */
+/* ---- Clock
+ * ------------------------------------------------------------------------------------------------------------ */
 uint64_t stage_now(const struct stage *stage)
 {
     return (uint64_t)((int64_t)env_unix_ms(env_system()) + stage->offset_ms);
@@ -64,7 +65,8 @@ void stage_rewind(struct stage *stage)
         move_clock(stage, -stage->offset_ms);
 }
 
-/* ---- Boundaries ------------------------------------------------------------------------------------------------------- */
+/* ---- Boundaries
+ * ------------------------------------------------------------------------------------------------------- */
 static bool boundary(struct player *p)
 {
     int n = p->out->boundaries++;
@@ -88,7 +90,8 @@ static void check_digest(struct player *p, const struct step_call *call)
         (void)snprintf(p->out->drift, sizeof p->out->drift, "%s", call->key);
 }
 
-/* ---- Host ------------------------------------------------------------------------------------------------------------- */
+/* ---- Host
+ * ------------------------------------------------------------------------------------------------------------- */
 static uint64_t host_now(void *self)
 {
     return stage_now(((struct player *)self)->stage);
@@ -110,7 +113,8 @@ static void fail_call(struct player *p, struct step_call *call)
 {
     struct err err = {0};
     bool is_throttle = p->in->fault == FAULT_THROTTLE;
-    (void)err_set(&err, is_throttle ? ERR_AWS_THROTTLED : ERR_AWS_TRANSIENT, "played fault: %s", fault_name(p->in->fault));
+    (void)err_set(&err, is_throttle ? ERR_AWS_THROTTLED : ERR_AWS_TRANSIENT, "played fault: %s",
+                  fault_name(p->in->fault));
     err.applied = is_throttle ? APPLIED_NO : APPLIED_MAYBE;
     step_answered(call, &(struct step_answer){.err = &err, .aws_code = is_throttle ? "Throttling" : ""});
 }
@@ -159,7 +163,8 @@ static void host_call(void *self, struct step_call *call)
         p->out->writes_after_stop += p->is_stopped;
         if (n == p->in->hold_write && !p->out->was_held) {
             /* S3 names its actions by method and path only: the next request that is no read. */
-            delay_arm(p->stage->delay, call->op->service->protocol == AWS_REST_XML ? " HTTP/1.1\r\n" : call->op->action);
+            delay_arm(p->stage->delay,
+                      call->op->service->protocol == AWS_REST_XML ? " HTTP/1.1\r\n" : call->op->action);
             p->out->was_held = true;
             p->out->held_at_ms = stage_now(p->stage);
         } else if (boundary(p)) {
@@ -216,7 +221,8 @@ static void host_ready(void *self, struct step *s)
     struct player *p = self;
     (void)s;
     p->is_ready = true;
-    uv_stop(&p->stage->loop); /* it may have been a timer that woke us, and then the loop would go on to wait for sockets */
+    uv_stop(
+        &p->stage->loop); /* it may have been a timer that woke us, and then the loop would go on to wait for sockets */
 }
 
 static void keep(char **slot, const char *text)
@@ -250,7 +256,8 @@ static void host_ended(void *self, struct step *s, const struct step_end *end)
         session_drop(gate_session(p->gate));
 }
 
-/* ---- Driving ---------------------------------------------------------------------------------------------------------- */
+/* ---- Driving
+ * ---------------------------------------------------------------------------------------------------------- */
 static uint64_t no_lease(void *arg)
 {
     (void)arg;
@@ -296,7 +303,8 @@ static bool drive_once(struct player *p)
 {
     if (p->is_dead || p->has_ended || p->is_blocked)
         return false;
-    if (p->out->was_held && !p->died_holding && delay_has(p->stage->delay)) { /* the request left; its holder dies now */
+    if (p->out->was_held && !p->died_holding &&
+        delay_has(p->stage->delay)) { /* the request left; its holder dies now */
         p->is_dead = p->died_holding = true;
         return false;
     }
@@ -359,8 +367,7 @@ static bool people_act(struct player *p)
     if (!p->has_then)
         return false;
     p->has_then = false;
-    json_array_foreach((json_t *)(uintptr_t)p->in->then, i, one)
-    {
+    json_array_foreach ((json_t *)(uintptr_t)p->in->then, i, one) {
         const json_t *signal = json_object_get(one, "signal");
         char path[64];
         if (signal) {

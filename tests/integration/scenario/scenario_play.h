@@ -1,7 +1,7 @@
 /* One play of a step: the real core and the real gate, on a clock of our own, with a finger on every boundary.
  *
- * Boundaries, counted from 0: before a save reaches Redis, after it; before a write leaves; after an answer came, before
- * anybody knows it; before the end is recorded. */
+ * Boundaries, counted from 0: before a save reaches Redis, after it; before a write leaves; after an answer came,
+ * before anybody knows it; before the end is recorded. */
 #pragma once
 
 #include "tests/integration/scenario/scenario_delay.h"
@@ -42,7 +42,7 @@ struct play_input { /* borrowed */
     int stop_at;        /* boundary at which it is cancelled, -1: never */
     int fault_call;     /* number of the call that fails once, -1: none */
     enum fault fault;
-    int hold_write;     /* number of the write that is held back while its holder dies, -1: none */
+    int hold_write; /* number of the write that is held back while its holder dies, -1: none */
 };
 struct play_output {
     const char *outcome; /* done wait wait_aws fail hold sleep interrupt dead stuck */

@@ -20,7 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Of one kind and case; more boundaries are sampled evenly, and long steps are played less often. SCENARIO_FULL=1: all. */
+/* Of one kind and case; more boundaries are sampled evenly, and long steps are played less often. SCENARIO_FULL=1: all.
+ */
 #define PLAYS_MAX 60
 #define PLAYS_MIN 12
 #define PLAY_CALLS 1500
@@ -46,8 +47,7 @@ static json_t *effects_now(struct run *r)
     json_auto_t *lines = scenario_sim_effects(r->stage->sim, r->c->account);
     json_t *counts = json_object(), *one = NULL;
     size_t i = 0;
-    json_array_foreach(lines, i, one)
-    {
+    json_array_foreach (lines, i, one) {
         if (json_bool_at(one, "repeat"))
             continue;
         AUTO_FREE char *key = mem_printf("%s %s", json_str_at(one, "op"), json_str_at(one, "resource"));
@@ -61,7 +61,7 @@ static int64_t sum(const json_t *counts)
     const char *key = NULL;
     json_t *n = NULL;
     int64_t all = 0;
-    json_object_foreach((json_t *)(uintptr_t)counts, key, n)
+    json_object_foreach ((json_t *)(uintptr_t)counts, key, n)
         all += json_integer_value(n);
     return all;
 }
@@ -97,7 +97,8 @@ static void check_same_end(struct run *r, const char *variant, int n, const stru
     json_auto_t *world = scenario_sim_world(r->stage->sim, r->c->account), *effects = effects_now(r);
     r->plays++;
     if (!str_eq(out->outcome, r->plain.outcome)) {
-        (void)snprintf(text, sizeof text, "ends %s (%s) instead of %s", out->outcome, out->code ? out->code : "", r->plain.outcome);
+        (void)snprintf(text, sizeof text, "ends %s (%s) instead of %s", out->outcome, out->code ? out->code : "",
+                       r->plain.outcome);
         complain(r, variant, n, text);
         return;
     }
@@ -106,8 +107,7 @@ static void check_same_end(struct run *r, const char *variant, int n, const stru
         complain(r, variant, n, text);
     const char *key = NULL;
     json_t *times = NULL;
-    json_object_foreach(effects, key, times)
-    {
+    json_object_foreach (effects, key, times) {
         if (json_integer_value(times) <= json_integer_value(json_object_get(r->effects, key)))
             continue;
         (void)snprintf(text, sizeof text, "effective more often than in the plain play: %s", key);
@@ -119,7 +119,8 @@ static void check_same_end(struct run *r, const char *variant, int n, const stru
     }
 }
 
-/* ---- Plays ------------------------------------------------------------------------------------------------------------ */
+/* ---- Plays
+ * ------------------------------------------------------------------------------------------------------------ */
 static void check_expectation(struct run *r)
 {
     const json_t *expect = json_object_get(r->c->file, "expect");
@@ -135,8 +136,10 @@ static void check_expectation(struct run *r)
         complain(r, "plain", 0, out->code && *out->code ? out->code : "no error code");
     json_auto_t *result = out->result ? json_loads(out->result, 0, NULL) : NULL;
     json_auto_t *task = out->task && *out->task ? json_loads(out->task, 0, NULL) : NULL;
-    AUTO_FREE char *in_result = json_has(expect, "result") ? scenario_difference(json_at(expect, "result"), result, "result") : NULL;
-    AUTO_FREE char *in_task = json_has(expect, "task") ? scenario_difference(json_at(expect, "task"), task, "task") : NULL;
+    AUTO_FREE char *in_result =
+        json_has(expect, "result") ? scenario_difference(json_at(expect, "result"), result, "result") : NULL;
+    AUTO_FREE char *in_task =
+        json_has(expect, "task") ? scenario_difference(json_at(expect, "task"), task, "task") : NULL;
     if (in_result)
         complain(r, "plain", 0, in_result);
     if (in_task)
@@ -334,7 +337,8 @@ static int run_case(struct stage *stage, const char *source_dir, const char *ste
     return r.failures;
 }
 
-/* ---- Stage ------------------------------------------------------------------------------------------------------------ */
+/* ---- Stage
+ * ------------------------------------------------------------------------------------------------------------ */
 static uint64_t virtual_unix(void *self)
 {
     return stage_now(self);
@@ -367,8 +371,13 @@ static void open_clients(struct stage *s)
         (void)fprintf(stderr, "scenario_runner: %s\n", err.text);
         exit(1);
     }
-    s->mail.options = (struct mail_options){.loop = &s->loop, .later = s->later, .http = s->http, .is_simulated = true,
-                                            .endpoints = s->endpoint, .smtp_url = "", .mail_from = ""};
+    s->mail.options = (struct mail_options){.loop = &s->loop,
+                                            .later = s->later,
+                                            .http = s->http,
+                                            .is_simulated = true,
+                                            .endpoints = s->endpoint,
+                                            .smtp_url = "",
+                                            .mail_from = ""};
     s->tools = (struct gate_tools){.session = {.env = &s->env,
                                                .aws = s->aws,
                                                .later = s->later,

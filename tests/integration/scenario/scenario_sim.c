@@ -70,8 +70,8 @@ struct scenario_sim *scenario_sim_start(const char *bin_dir, const char *dir)
     char flags[][32] = {"--listen", "--address-file", "--orgs", "--seed", "--effects", "--operator-credentials"};
     sim->credentials = in_dir(dir, "operator.ini");
     sim->effects = in_dir(dir, "effects.jsonl");
-    char *argv[] = {program, flags[0], listen, flags[1], address, flags[2], zero, flags[3], seed, flags[4], sim->effects,
-                    flags[5], sim->credentials, NULL};
+    char *argv[] = {program,  flags[0], listen,   flags[1],     address,  flags[2],         zero,
+                    flags[3], seed,     flags[4], sim->effects, flags[5], sim->credentials, NULL};
     int r = posix_spawn(&sim->pid, program, NULL, NULL, argv, environ);
     if (r)
         die(program, strerror(r));
@@ -145,7 +145,8 @@ json_t *scenario_sim_ask(struct scenario_sim *sim, const char *path, const json_
     return value;
 }
 
-/* ---- Effects ---------------------------------------------------------------------------------------------------------- */
+/* ---- Effects
+ * ---------------------------------------------------------------------------------------------------------- */
 static void flush(struct scenario_sim *sim)
 {
     json_decref(scenario_sim_ask(sim, "effects?account=000000000000", NULL));
@@ -183,12 +184,14 @@ json_t *scenario_sim_effects(struct scenario_sim *sim, const char *account)
     return list;
 }
 
-/* ---- Worlds that can be compared --------------------------------------------------------------------------------------- */
+/* ---- Worlds that can be compared
+ * --------------------------------------------------------------------------------------- */
 /* Made-up ids, times and what AWS counts by itself: they differ between two runs that are otherwise the same. */
 static const char *const volatile_keys[] = {
-    "trail_events", "CreateDate",  "UpdateDate",   "RoleId",     "PolicyId",  "UserId",       "CreationDate", "LastModified",
-    "last_used",    "LastUsedDate", "usable_ms",   "settles_ms", "Timestamp", "visible_ms",   "time_ms",      "made_ms",
-    "at_ms",        "RoleLastUsed", "next_version", "etag",      "mail",      "ReportStatus", "delivered",    "objects",      "seen"};
+    "trail_events", "CreateDate", "UpdateDate",   "RoleId",       "PolicyId",     "UserId",    "CreationDate",
+    "LastModified", "last_used",  "LastUsedDate", "usable_ms",    "settles_ms",   "Timestamp", "visible_ms",
+    "time_ms",      "made_ms",    "at_ms",        "RoleLastUsed", "next_version", "etag",      "mail",
+    "ReportStatus", "delivered",  "objects",      "seen"};
 
 static bool is_volatile(const char *key)
 {
@@ -213,18 +216,18 @@ static void clean(json_t *value) // NOLINT(misc-no-recursion): as deep as the wo
         json_t *inner = NULL;
         json_object_foreach_safe(value, next, key, inner)
         {
-            json_t *policy = parsed(inner);
+            json_t *meaning = parsed(inner);
             if (is_volatile(key))
                 json_object_del(value, key);
-            else if (!policy)
+            else if (!meaning)
                 clean(inner);
-            if (policy)
-                json_put(value, key, policy);
+            if (meaning)
+                json_put(value, key, meaning);
         }
     } else if (json_is_array(value)) {
         size_t i = 0;
         json_t *inner = NULL;
-        json_array_foreach(value, i, inner)
+        json_array_foreach (value, i, inner)
             clean(inner);
     }
 }

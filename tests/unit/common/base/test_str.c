@@ -39,8 +39,15 @@ static void reads_only_whole_decimal_numbers(void **state)
         const char *text;
         bool ok;
         uint64_t value;
-    } cases[] = {{"0", true, 0}, {"18446744073709551615", true, UINT64_MAX}, {"18446744073709551616", false, 0}, {"", false, 0},
-                 {"-1", false, 0}, {" 1", false, 0}, {"1 ", false, 0}, {"1e3", false, 0}, {"007", true, 7}};
+    } cases[] = {{"0", true, 0},
+                 {"18446744073709551615", true, UINT64_MAX},
+                 {"18446744073709551616", false, 0},
+                 {"", false, 0},
+                 {"-1", false, 0},
+                 {" 1", false, 0},
+                 {"1 ", false, 0},
+                 {"1e3", false, 0},
+                 {"007", true, 7}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         uint64_t v = 0;
         if (str_to_u64(cases[i].text, UINT64_MAX, &v) != cases[i].ok || v != cases[i].value)
@@ -56,9 +63,10 @@ static void knows_utf8(void **state)
     static const struct {
         const char *bytes;
         bool ok;
-    } cases[] = {{"plain", true}, {"\xC3\xA9", true}, {"\xE2\x82\xAC", true}, {"\xF0\x9F\x98\x80", true}, {"\xC0\x80", false},
-                 {"\xE0\x80\x80", false}, {"\xED\xA0\x80", false}, {"\xF4\x90\x80\x80", false}, {"\xC3", false}, {"\x80", false},
-                 {"\xF8\x88\x80\x80\x80", false}};
+    } cases[] = {
+        {"plain", true},     {"\xC3\xA9", true},      {"\xE2\x82\xAC", true},         {"\xF0\x9F\x98\x80", true},
+        {"\xC0\x80", false}, {"\xE0\x80\x80", false}, {"\xED\xA0\x80", false},        {"\xF4\x90\x80\x80", false},
+        {"\xC3", false},     {"\x80", false},         {"\xF8\x88\x80\x80\x80", false}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         if (str_is_utf8(cases[i].bytes, strlen(cases[i].bytes)) != cases[i].ok)
             fail_msg("case %zu", i);

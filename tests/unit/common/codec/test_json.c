@@ -19,12 +19,14 @@ static void writes_the_canonical_form(void **state)
         {"{\"b\":1,\"a\":[true,null,\"x\"]}", "{\"a\":[true,null,\"x\"],\"b\":1}"},
         {"[333333333.33333329,1E30,4.50,2e-3,0.000000000000000000000000001]",
          "[333333333.3333333,1e+30,4.5,0.002,1e-27]"},
-        {"\"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\"", "\"\xE2\x82\xAC$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\""},
+        {"\"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\"",
+         "\"\xE2\x82\xAC$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\""},
         {"[1e21,1e20,9007199254740993,-0.0,5e-324,1.7976931348623157e308]",
          "[1e+21,100000000000000000000,9007199254740993,0,5e-324,1.7976931348623157e+308]"},
         {"[0.000001,0.0000001,123456.789,-1.5]", "[0.000001,1e-7,123456.789,-1.5]"},
         {"{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,\"1\":4,\"\\ud83d\\ude00\":5,\"\\u0080\":6,\"\\u00f6\":7}",
-         "{\"\\r\":2,\"1\":4,\"\xC2\x80\":6,\"\xC3\xB6\":7,\"\xE2\x82\xAC\":1,\"\xF0\x9F\x98\x80\":5,\"\xEF\xAC\xB3\":3}"},
+         "{\"\\r\":2,\"1\":4,\"\xC2\x80\":6,\"\xC3\xB6\":7,\"\xE2\x82\xAC\":1,\"\xF0\x9F\x98\x80\":5,\"\xEF\xAC\xB3\":"
+         "3}"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         json_auto_t *value = read_text(cases[i].in);
@@ -41,7 +43,8 @@ static void the_digest_ignores_order_and_spacing(void **state)
 {
     (void)state;
     char a[65], b[65], c[65];
-    json_auto_t *x = read_text("{\"a\":1,\"b\":[1,2]}"), *y = read_text(" { \"b\" : [ 1,2 ], \"a\":1 }"), *z = read_text("{\"a\":1,\"b\":[2,1]}");
+    json_auto_t *x = read_text("{\"a\":1,\"b\":[1,2]}"), *y = read_text(" { \"b\" : [ 1,2 ], \"a\":1 }"),
+                *z = read_text("{\"a\":1,\"b\":[2,1]}");
     json_digest(x, a);
     json_digest(y, b);
     json_digest(z, c);
@@ -74,7 +77,8 @@ static void refuses_deep_nesting_before_parsing(void **state)
     assert_int_equal(err.code, ERR_SYNTAX);
     json_auto_t *fine = json_read(text, 200, 128, &err);
     assert_non_null(fine);
-    json_auto_t *brackets_in_text = read_text("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"");
+    json_auto_t *brackets_in_text =
+        read_text("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"");
     assert_non_null(brackets_in_text);
 }
 

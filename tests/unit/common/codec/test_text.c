@@ -45,7 +45,8 @@ static void splits_urls(void **state)
     assert_string_equal(u.host, "::1");
     assert_int_equal(uri_parse("unix:///run/r.sock", &u, &err), 0);
     assert_string_equal(u.path, "/run/r.sock");
-    static const char *const bad[] = {"", "host", "http://h:99999", "http://h:x", "http://[::1", "ht tp://x", "http://a\nb"};
+    static const char *const bad[] = {"",          "host",       "http://h:99999", "http://h:x", "http://[::1",
+                                      "ht tp://x", "http://a\nb"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (uri_parse(bad[i], &u, &err) == 0)
             fail_msg("`%s` was taken", bad[i]);
@@ -61,9 +62,10 @@ static void reads_aws_xml(void **state)
 {
     (void)state;
     char root[64];
-    json_auto_t *v = xml("<R xmlns=\"http://x/\"><L><member><A>1</A></member><member><A>2</A></member></L><One><member>x</member></One>"
-                         "<Empty/><T>a &amp; b</T></R>",
-                         root);
+    json_auto_t *v = xml(
+        "<R xmlns=\"http://x/\"><L><member><A>1</A></member><member><A>2</A></member></L><One><member>x</member></One>"
+        "<Empty/><T>a &amp; b</T></R>",
+        root);
     assert_non_null(v);
     assert_string_equal(root, "R");
     json_auto_t *two = xml_list(v, "L.member"), *one = xml_list(v, "One.member"), *none = xml_list(v, "Empty.member");
@@ -96,7 +98,8 @@ static void reads_csv_with_places(void **state)
     (void)state;
     struct csv csv;
     struct err err;
-    const char *text = "\xEF\xBB\xBF" "a,b\r\n1,\"x \"\"y\"\"\nz\"\n\n,\n";
+    const char *text = "\xEF\xBB\xBF"
+                       "a,b\r\n1,\"x \"\"y\"\"\nz\"\n\n,\n";
     assert_int_equal(csv_read(text, strlen(text), &csv, &err), 0);
     assert_int_equal(csv.count, 3);
     assert_string_equal(csv.rows[0].fields[0], "a");
@@ -111,7 +114,10 @@ static void names_the_place_of_a_csv_fault(void **state)
     (void)state;
     static const struct {
         const char *text, *where;
-    } cases[] = {{"a\n\"b", "line 2 column 1"}, {"a\n\"b\"c\n", "line 2 column 4"}, {"a\nx\"y\n", "line 2 column 2"}, {"a\n\xff", "UTF-8"}};
+    } cases[] = {{"a\n\"b", "line 2 column 1"},
+                 {"a\n\"b\"c\n", "line 2 column 4"},
+                 {"a\nx\"y\n", "line 2 column 2"},
+                 {"a\n\xff", "UTF-8"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct csv csv;
         struct err err;
@@ -157,7 +163,13 @@ static void reads_and_writes_times(void **state)
     assert_true(when_parse("2026-11-23T12:00:00+02:00", &other) && other == ms);
     assert_true(when_parse("2026-11-23T10:00:00.250Z", &other) && other == ms + 250);
     assert_true(when_parse_http("Mon, 23 Nov 2026 10:00:00 GMT", &other) && other == ms);
-    static const char *const bad[] = {"", "2026", "2026-02-31T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-23T25:00:00Z", "2026-11-23T10:00:00", "2026-11-23T10:00:00Zx"};
+    static const char *const bad[] = {"",
+                                      "2026",
+                                      "2026-02-31T00:00:00Z",
+                                      "2026-13-01T00:00:00Z",
+                                      "2026-11-23T25:00:00Z",
+                                      "2026-11-23T10:00:00",
+                                      "2026-11-23T10:00:00Zx"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (when_parse(bad[i], &other))
             fail_msg("`%s` was taken", bad[i]);
@@ -168,10 +180,14 @@ static void reads_and_writes_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encodes_and_decodes_percent), cmocka_unit_test(splits_urls),
-        cmocka_unit_test(reads_aws_xml),               cmocka_unit_test(refuses_hostile_xml),
-        cmocka_unit_test(reads_csv_with_places),       cmocka_unit_test(names_the_place_of_a_csv_fault),
-        cmocka_unit_test(reads_shared_credentials),    cmocka_unit_test(reads_and_writes_times),
+        cmocka_unit_test(encodes_and_decodes_percent),
+        cmocka_unit_test(splits_urls),
+        cmocka_unit_test(reads_aws_xml),
+        cmocka_unit_test(refuses_hostile_xml),
+        cmocka_unit_test(reads_csv_with_places),
+        cmocka_unit_test(names_the_place_of_a_csv_fault),
+        cmocka_unit_test(reads_shared_credentials),
+        cmocka_unit_test(reads_and_writes_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

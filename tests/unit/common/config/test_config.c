@@ -48,8 +48,8 @@ static void names_what_is_wrong_and_what_is_allowed(void **state)
     (void)state;
     static const struct {
         const char *flag, *text;
-    } cases[] = {{"--lease-ms=1", "2000"}, {"--lease-ms=abc", "number"}, {"--mode=fast", "live|sim"}, {"--nothing=1", "--nothing"},
-                 {"--lease-ms", "value"}, {"--listen=x", "--listen"}};
+    } cases[] = {{"--lease-ms=1", "2000"},     {"--lease-ms=abc", "number"}, {"--mode=fast", "live|sim"},
+                 {"--nothing=1", "--nothing"}, {"--lease-ms", "value"},      {"--listen=x", "--listen"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO_FREE char *flag = mem_dup(cases[i].flag);
         char *argv[] = {(char[]){"worker"}, flag};

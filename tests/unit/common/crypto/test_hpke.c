@@ -104,7 +104,8 @@ int main(void)
     char *text = NULL;
     size_t len = 0;
     struct err err;
-    if (file_read(TEST_VECTORS_DIR "/hpke/base-x25519-p256-sha256-aes256gcm.json", (size_t)4 << 20, &text, &len, &err) != 0)
+    if (file_read(TEST_VECTORS_DIR "/hpke/base-x25519-p256-sha256-aes256gcm.json", (size_t)4 << 20, &text, &len,
+                  &err) != 0)
         return failed ? failed : test_skip("VECTORS", "no RFC 9180 vectors");
     vectors = json_read(text, len, 0, &err);
     mem_free(text);

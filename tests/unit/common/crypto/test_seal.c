@@ -63,8 +63,12 @@ static void the_private_half_is_for_its_owner_only(void **state)
 static void odd_shapes_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{}", "[]", "{\"epoch\":\"../x\",\"sealed\":\"AAAA\"}", "{\"epoch\":\"1\",\"sealed\":\"AAAA\"}",
-                                      "{\"epoch\":\"1\",\"sealed\":\"!!!!\"}", "{\"epoch\":\"1\"}"};
+    static const char *const bad[] = {"{}",
+                                      "[]",
+                                      "{\"epoch\":\"../x\",\"sealed\":\"AAAA\"}",
+                                      "{\"epoch\":\"1\",\"sealed\":\"AAAA\"}",
+                                      "{\"epoch\":\"1\",\"sealed\":\"!!!!\"}",
+                                      "{\"epoch\":\"1\"}"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct err err;
         json_auto_t *v = json_read(bad[i], strlen(bad[i]), 0, &err);

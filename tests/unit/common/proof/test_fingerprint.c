@@ -13,8 +13,8 @@ static json_t *sample(void)
     json_t *sections = json_object();
     for (size_t i = 0; fingerprint_sections[i]; i++)
         json_put(sections, fingerprint_sections[i],
-                 json_make("{s:{s:s,s:i},s:{s:[s,s],s:{s:s}}}", "first", "name", fingerprint_sections[i], "n", (int)i, "second",
-                           "list", "a", "b", "tags", "a/b", "x"));
+                 json_make("{s:{s:s,s:i},s:{s:[s,s],s:{s:s}}}", "first", "name", fingerprint_sections[i], "n", (int)i,
+                           "second", "list", "a", "b", "tags", "a/b", "x"));
     json_t *fingerprint = json_make("{s:o,s:I}", "sections", sections, "taken_ms", (json_int_t)1);
     fingerprint_seal(fingerprint);
     return fingerprint;
@@ -25,7 +25,8 @@ static json_t *section_of(json_t *fingerprint, const char *name)
     return json_object_get(json_object_get(fingerprint, "sections"), name);
 }
 
-static void assert_verdict(const json_t *before, const json_t *after, const json_t *patches, const char *want, size_t unexplained)
+static void assert_verdict(const json_t *before, const json_t *after, const json_t *patches, const char *want,
+                           size_t unexplained)
 {
     json_auto_t *verdict = verdict_make(before, after, patches, NULL);
     assert_string_equal(json_str_at(verdict, "verdict"), want);
@@ -45,7 +46,7 @@ static json_t *reversed(const json_t *object)
 {
     json_t *out = json_object(), *value = NULL, *names = json_array();
     const char *name = NULL;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    json_object_foreach ((json_t *)(uintptr_t)object, name, value)
         json_array_append_new(names, json_string(name));
     for (size_t i = json_array_size(names); i-- > 0;) {
         name = json_string_value(json_array_get(names, i));
@@ -87,9 +88,9 @@ static void one_change_in_any_section_is_unexplained(void **state)
 
 static json_t *three_patches(void)
 {
-    return json_make("[{s:s,s:s,s:s,s:{s:s}},{s:s,s:s,s:s},{s:s,s:s,s:s,s:s,s:s}]", "section", "iam.roles", "key", "ours", "op", "add",
-                     "value", "path", "/", "section", "s3", "key", "first", "op", "remove", "section", "tree", "key", "second", "op",
-                     "replace", "path", "tags/a~1b", "value", "y");
+    return json_make("[{s:s,s:s,s:s,s:{s:s}},{s:s,s:s,s:s},{s:s,s:s,s:s,s:s,s:s}]", "section", "iam.roles", "key",
+                     "ours", "op", "add", "value", "path", "/", "section", "s3", "key", "first", "op", "remove",
+                     "section", "tree", "key", "second", "op", "replace", "path", "tags/a~1b", "value", "y");
 }
 
 static json_t *after_three(void)
@@ -148,7 +149,7 @@ static void a_patch_that_does_not_fit_is_unexplained(void **state)
         bool is_told = false;
         size_t n = 0;
         json_t *one = NULL;
-        json_array_foreach(json_object_get(verdict, "unexplained"), n, one)
+        json_array_foreach (json_object_get(verdict, "unexplained"), n, one)
             is_told = is_told || str_eq(json_str_at(one, "kind"), "patch");
         assert_true(is_told);
     }
@@ -183,7 +184,8 @@ static void unstable_sections_are_named(void **state)
 {
     (void)state;
     json_auto_t *before = sample(), *after = sample();
-    json_array_append_new(json_object_get(after, "unstable"), json_make("{s:s,s:[s,s]}", "section", "accounts", "digests", "a", "b"));
+    json_array_append_new(json_object_get(after, "unstable"),
+                          json_make("{s:s,s:[s,s]}", "section", "accounts", "digests", "a", "b"));
     json_auto_t *verdict = verdict_make(before, after, NULL, NULL);
     assert_string_equal(json_str_at(verdict, "unstable.0.section"), "accounts");
 }

@@ -23,9 +23,9 @@ struct fake {
     struct step *step;
     struct step_call *calls[FAKE_CALLS_MAX];
     size_t call_count;
-    char *journal;  /* what Redis has */
-    char *offered;  /* a save that the test has not let through yet */
-    char *ledger;   /* all lines that Redis has */
+    char *journal; /* what Redis has */
+    char *offered; /* a save that the test has not let through yet */
+    char *ledger;  /* all lines that Redis has */
     char *new_lines;
     bool is_ready, has_ended, saves_by_itself;
     uint64_t timer_ms; /* 0: none */
@@ -217,7 +217,8 @@ static inline void fake_answer(struct fake *f, const char *key, json_t *facts)
     }
     fail_msg("%s was not asked", key);
 }
-static inline void fake_refuse(struct fake *f, const char *key, enum err_code code, enum err_applied applied, const char *aws)
+static inline void fake_refuse(struct fake *f, const char *key, enum err_code code, enum err_applied applied,
+                               const char *aws)
 {
     struct err err = {0};
     (void)err_set(&err, code, "refused");

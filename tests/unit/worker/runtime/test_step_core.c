@@ -3,10 +3,16 @@
 #include "fake_step_host.h"
 
 /* Operations of a made-up service; only what the core looks at. */
-#define FAKE_OP(id, text, is_write, how, second, slow)                                                       \
-    static const struct aws_op id = {.name = text, .service = &aws_service_sts, .action = text,               \
-                                     .permission = "", .family = "sts", .mutates = is_write, .settle = how,   \
-                                     .refuses_second = second, .is_slow_signature = slow}
+#define FAKE_OP(id, text, is_write, how, second, slow)                                                                 \
+    static const struct aws_op id = {.name = text,                                                                     \
+                                     .service = &aws_service_sts,                                                      \
+                                     .action = text,                                                                   \
+                                     .permission = "",                                                                 \
+                                     .family = "sts",                                                                  \
+                                     .mutates = is_write,                                                              \
+                                     .settle = how,                                                                    \
+                                     .refuses_second = second,                                                         \
+                                     .is_slow_signature = slow}
 FAKE_OP(op_get, "x:Get", false, SETTLE_NONE, false, false);
 FAKE_OP(op_make, "x:Make", true, SETTLE_LOOK, false, false);
 FAKE_OP(op_make_once, "x:MakeOnce", true, SETTLE_LOOK, true, false);
@@ -35,8 +41,9 @@ static enum step_result make_it_so(struct step *s)
     return STEP_DONE;
 }
 
-static const struct step_def def_make = {
-    .name = "make_it_so", .run = make_it_so, .ops = OPS(&op_get, &op_make, &op_make_once, &op_make_slow, &op_put, &op_pay)};
+static const struct step_def def_make = {.name = "make_it_so",
+                                         .run = make_it_so,
+                                         .ops = OPS(&op_get, &op_make, &op_make_once, &op_make_slow, &op_put, &op_pay)};
 static json_t *import;
 static struct step_input input;
 
@@ -416,7 +423,8 @@ static void ledger_is_a_chain_over_holders(void **state)
     assert_true(n >= 4);
 }
 
-/* ---- Manifest -------------------------------------------------------------------------------------------------------- */
+/* ---- Manifest
+ * -------------------------------------------------------------------------------------------------------- */
 static enum step_result undeclared(struct step *s)
 {
     return step_call(s, "look", &op_get, NULL, NULL);
@@ -434,7 +442,8 @@ static void an_undeclared_call_is_never_made(void **state)
     assert_non_null(strstr(f->error, "op.undeclared"));
 }
 
-/* ---- People ------------------------------------------------------------------------------------------------------------ */
+/* ---- People
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static enum step_result ask_somebody(struct step *s)
 {
@@ -551,7 +560,8 @@ static void a_rejection_fails_once(void **state)
     wait_once(f, "Do it");
 }
 
-/* ---- Polls, sleeps, holds ---------------------------------------------------------------------------------------------- */
+/* ---- Polls, sleeps, holds
+ * ---------------------------------------------------------------------------------------------- */
 static bool is_object(const json_t *facts, const json_t *arg)
 {
     (void)arg;
@@ -634,7 +644,8 @@ static void a_sleep_survives_a_restart_and_one_acceptance_answers_one_question(v
     assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
 }
 
-/* ---- Values fixed once ------------------------------------------------------------------------------------------------- */
+/* ---- Values fixed once
+ * ------------------------------------------------------------------------------------------------- */
 static enum step_result draw_code(struct step *s)
 {
     const json_t *ret = NULL;

@@ -1,7 +1,8 @@
 /* A host for one step without loop, Redis or network: every operation is answered from a JSON object.
  *
- * world: {"op name": facts, "op name|argument": facts, ...}. "argument" is the text of the call's first text argument, or
- * the region it was sent to; the more exact entry wins; an operation that is not there answers null (absent). A value
+ * world: {"op name": facts, "op name|argument": facts, ...}. "argument" is the text of the call's first text argument,
+ * or the region it was sent to; the more exact entry wins; an operation that is not there answers null (absent). A
+ * value
  * {"$error": code} is an AWS error. Calls are answered in the order asked, one per turn. */
 #pragma once
 
@@ -120,7 +121,7 @@ static const char *first_text(const json_t *args)
 {
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)args, name, value)
+    json_object_foreach ((json_t *)(uintptr_t)args, name, value)
         if (json_is_string(value))
             return json_string_value(value);
     return "";
@@ -147,8 +148,10 @@ static void fake_answer(struct fake_host *h, struct step_call *call)
         (void)err_set(&err, ERR_AWS_DENIED, "AWS says %s", code);
     if (h->on_answer)
         h->on_answer(h, call);
-    step_answered(call, &(struct step_answer){
-                            .facts = code[0] ? NULL : facts, .err = code[0] ? &err : NULL, .aws_code = code, .request_id = "r-1"});
+    step_answered(call, &(struct step_answer){.facts = code[0] ? NULL : facts,
+                                              .err = code[0] ? &err : NULL,
+                                              .aws_code = code,
+                                              .request_id = "r-1"});
 }
 
 /* Plays the step until it gives its place back. */

@@ -16,14 +16,18 @@ static void start(struct fake_host *h, const char *world)
 {
     *h = (struct fake_host){.now_ms = NOW};
     h->world = read_text(world);
-    h->import = read_text("{\"id\":\"imp_1\",\"created_ms\":1799999000000,\"access\":{\"method\":\"role\",\"role_arn\":\"arn:r\"},"
-                          "\"customer\":{\"name\":\"Acme\"},\"mfa_mode\":\"overlap\",\"vars\":{\"partition\":\"aws\","
-                          "\"account_id\":\"111122223333\",\"root_email\":\"awsops+a@doit-intl.com\",\"operator_account_id\":\"999900000001\","
-                          "\"external_id_bootstrap\":\"x-1\",\"bootstrap_role\":\"OrgImportBootstrap\",\"region\":\"us-east-1\","
-                          "\"custodians\":[\"Security\",\"Operations\"],\"payment\":{\"description\":\"bank account\"}}}");
-    h->results = read_text("{\"fingerprint_before\":{\"fingerprint\":{\"sections\":{\"organization\":{\"master_email\":\"old@acme.example\"},"
-                           "\"accounts\":{\"111122223333\":{\"email\":\"old@acme.example\"}},"
-                           "\"iam.account\":{\"root\":{\"mfa\":true,\"access_keys\":false,\"devices\":[\"arn:theirs\"]}}}}}}");
+    h->import = read_text(
+        "{\"id\":\"imp_1\",\"created_ms\":1799999000000,\"access\":{\"method\":\"role\",\"role_arn\":\"arn:r\"},"
+        "\"customer\":{\"name\":\"Acme\"},\"mfa_mode\":\"overlap\",\"vars\":{\"partition\":\"aws\","
+        "\"account_id\":\"111122223333\",\"root_email\":\"awsops+a@doit-intl.com\",\"operator_account_id\":"
+        "\"999900000001\","
+        "\"external_id_bootstrap\":\"x-1\",\"bootstrap_role\":\"OrgImportBootstrap\",\"region\":\"us-east-1\","
+        "\"custodians\":[\"Security\",\"Operations\"],\"payment\":{\"description\":\"bank account\"}}}");
+    h->results =
+        read_text("{\"fingerprint_before\":{\"fingerprint\":{\"sections\":{\"organization\":{\"master_email\":\"old@"
+                  "acme.example\"},"
+                  "\"accounts\":{\"111122223333\":{\"email\":\"old@acme.example\"}},"
+                  "\"iam.account\":{\"root\":{\"mfa\":true,\"access_keys\":false,\"devices\":[\"arn:theirs\"]}}}}}}");
     h->signals = json_object();
 }
 
@@ -45,25 +49,28 @@ static void assert_task_is_as_promised(const struct fake_host *h)
     assert_true(json_is_object(json_object_get(h->task, "data")));
 }
 
-#define ROOT_EVENT(name, at, more) \
-    "{\"id\":\"e-" name "\",\"name\":\"" name "\",\"source\":\"signin.amazonaws.com\",\"at_ms\":" at                 \
+#define ROOT_EVENT(name, at, more)                                                                                     \
+    "{\"id\":\"e-" name "\",\"name\":\"" name "\",\"source\":\"signin.amazonaws.com\",\"at_ms\":" at                   \
     ",\"user_type\":\"Root\",\"ip\":\"192.0.2.1\",\"hash\":\"h\"" more "}"
 
-/* ---- access_handover --------------------------------------------------------------------------------------------------- */
+/* ---- access_handover
+ * --------------------------------------------------------------------------------------------------- */
 static void access_is_asked_for_with_a_role_template(void **state)
 {
     (void)state;
     struct fake_host h;
-    start(&h, "{\"runtime:identity\":{\"ok\":false,\"code\":\"aws.credentials\",\"text\":\"the role cannot be assumed\"}}");
+    start(&h,
+          "{\"runtime:identity\":{\"ok\":false,\"code\":\"aws.credentials\",\"text\":\"the role cannot be assumed\"}}");
     fake_run(&h, &step_access_handover);
     assert_task_is_as_promised(&h);
     assert_string_equal(json_str_at(h.task, "data.external_id"), "x-1");
     assert_string_equal(json_str_at(h.task, "data.trust.Statement.0.Principal.AWS"), "arn:aws:iam::999900000001:root");
-    assert_true(json_array_has_str(json_at(h.task, "data.policy.Statement.0.Action"), "organizations:DescribeOrganization"));
+    assert_true(
+        json_array_has_str(json_at(h.task, "data.policy.Statement.0.Action"), "organizations:DescribeOrganization"));
     assert_non_null(strstr(json_str_at(h.task, "check"), "the role cannot be assumed"));
     json_put(h.world, "runtime:identity",
-             json_make("{s:b,s:s,s:s,s:s,s:s}", "ok", 1, "account", "111122223333", "arn", "arn:aws:iam::111122223333:user/a/jane", "method",
-                       "sealed_key", "access_key_id", "AKIA1"));
+             json_make("{s:b,s:s,s:s,s:s,s:s}", "ok", 1, "account", "111122223333", "arn",
+                       "arn:aws:iam::111122223333:user/a/jane", "method", "sealed_key", "access_key_id", "AKIA1"));
     fake_run(&h, &step_access_handover);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "user"), "jane");
@@ -72,7 +79,8 @@ static void access_is_asked_for_with_a_role_template(void **state)
     fake_done(&h);
 }
 
-/* ---- mailbox_ready ------------------------------------------------------------------------------------------------------ */
+/* ---- mailbox_ready
+ * ------------------------------------------------------------------------------------------------------ */
 static void a_wrong_code_is_said_and_asked_again(void **state)
 {
     (void)state;
@@ -98,18 +106,23 @@ static void a_wrong_code_is_said_and_asked_again(void **state)
     fake_done(&h);
 }
 
-/* ---- root_email --------------------------------------------------------------------------------------------------------- */
-#define ORG(email) "\"organizations:DescribeOrganization\":{\"id\":\"o-1\",\"master_account_id\":\"111122223333\",\"master_email\":\"" email "\"}"
+/* ---- root_email
+ * --------------------------------------------------------------------------------------------------------- */
+#define ORG(email)                                                                                                     \
+    "\"organizations:DescribeOrganization\":{\"id\":\"o-1\",\"master_account_id\":\"111122223333\",\"master_email\":"  \
+    "\"" email "\"}"
 
 static void root_email_passes_at_once_when_it_is_right_already(void **state)
 {
     (void)state;
     struct fake_host h;
-    start(&h, "{" ORG("AwsOps+A@doit-intl.com") ",\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[]},\"runtime:events\":[]}");
+    start(&h, "{" ORG("AwsOps+A@doit-intl.com") ",\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[]},"
+                                                "\"runtime:events\":[]}");
     fake_run(&h, &step_root_email);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "grade"), "already");
-    json_auto_t *patches = step_root_email.expects(h.import, json_at(h.results, "fingerprint_before.fingerprint"), h.result);
+    json_auto_t *patches =
+        step_root_email.expects(h.import, json_at(h.results, "fingerprint_before.fingerprint"), h.result);
     assert_int_equal(json_array_size(patches), 2);
     assert_string_equal(json_str_at(patches, "0.value"), "AwsOps+A@doit-intl.com");
     fake_done(&h);
@@ -119,13 +132,17 @@ static void root_email_asks_both_parties_and_warns_of_invitations(void **state)
 {
     (void)state;
     struct fake_host h;
-    start(&h, "{" ORG("old@acme.example") ",\"runtime:events\":[" ROOT_EVENT("EmailUpdated", "1800000001000", "") "],"
-              "\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[{\"id\":\"h-1\",\"action\":\"INVITE\",\"state\":\"OPEN\"}]}}");
+    start(&h,
+          "{" ORG("old@acme.example") ",\"runtime:events\":[" ROOT_EVENT(
+              "EmailUpdated", "1800000001000", "") "],"
+                                                   "\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[{"
+                                                   "\"id\":\"h-1\",\"action\":\"INVITE\",\"state\":\"OPEN\"}]}}");
     fake_run(&h, &step_root_email);
     assert_task_is_as_promised(&h);
     assert_string_equal(json_str_at(h.task, "party"), "customer+operator");
     assert_non_null(strstr(json_str_at(h.task, "undo"), "old@acme.example"));
-    json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_email", "awsops+a@doit-intl.com");
+    json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_email",
+                 "awsops+a@doit-intl.com");
     fake_run(&h, &step_root_email);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "grade"), "probed");
@@ -145,13 +162,15 @@ static void a_done_does_not_replace_what_aws_says(void **state)
     fake_done(&h);
 }
 
-/* ---- root_mfa_handover and root_mfa --------------------------------------------------------------------------------------- */
+/* ---- root_mfa_handover and root_mfa
+ * --------------------------------------------------------------------------------------- */
 #define DEVICES(list) "\"iam:ListVirtualMFADevices\":{\"devices\":[" list "]}"
 #define THEIRS "{\"serial\":\"arn:theirs\",\"user_arn\":\"arn:aws:iam::111122223333:root\"}"
 #define OURS "{\"serial\":\"arn:ours\",\"user_arn\":\"arn:aws:iam::111122223333:root\"}"
 #define SECOND "{\"serial\":\"arn:ours2\",\"user_arn\":\"arn:aws:iam::111122223333:root\"}"
 #define SOMEBODY "{\"serial\":\"arn:jane\",\"user_arn\":\"arn:aws:iam::111122223333:user/jane\"}"
-#define SUMMARY(mfa, keys) "\"iam:GetAccountSummary\":{\"summary\":{\"AccountMFAEnabled\":" mfa ",\"AccountAccessKeysPresent\":" keys "}}"
+#define SUMMARY(mfa, keys)                                                                                             \
+    "\"iam:GetAccountSummary\":{\"summary\":{\"AccountMFAEnabled\":" mfa ",\"AccountAccessKeysPresent\":" keys "}}"
 
 static void replace_in_world(struct fake_host *h, const char *world)
 {
@@ -183,7 +202,8 @@ static void overlap_takes_a_passkey_by_its_event(void **state)
     start(&h, "{" DEVICES(THEIRS) ",\"runtime:events\":[" ROOT_EVENT("EnableMFADevice", "1799999999000", "") "]}");
     fake_run(&h, &step_root_mfa_handover);
     assert_int_equal(h.outcome, STEP_ENDED_WAIT); /* from before the task */
-    replace_in_world(&h, "{\"runtime:events\":[" ROOT_EVENT("EnableMFADevice", "1800000005000", ",\"request\":{\"serialNumber\":\"arn:key\"}") "]}");
+    replace_in_world(&h, "{\"runtime:events\":[" ROOT_EVENT("EnableMFADevice", "1800000005000",
+                                                            ",\"request\":{\"serialNumber\":\"arn:key\"}") "]}");
     fake_run(&h, &step_root_mfa_handover);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "grade"), "cloudtrail");
@@ -199,7 +219,8 @@ static void classic_starts_and_stops_the_exposure_clock(void **state)
     json_put_str(h.import, "mfa_mode", "classic");
     fake_run(&h, &step_root_mfa_handover);
     assert_task_is_as_promised(&h);
-    replace_in_world(&h, "{" SUMMARY("0", "0") ",\"runtime:events\":[" ROOT_EVENT("DeactivateMFADevice", "1800000002000", "") "]}");
+    replace_in_world(
+        &h, "{" SUMMARY("0", "0") ",\"runtime:events\":[" ROOT_EVENT("DeactivateMFADevice", "1800000002000", "") "]}");
     fake_run(&h, &step_root_mfa_handover);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_int_equal(json_int_at(h.result, "exposure_opened_ms"), 1800000002000);
@@ -217,7 +238,8 @@ static void classic_starts_and_stops_the_exposure_clock(void **state)
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_int_equal(json_int_at(h.result, "exposure_closed_ms"), 1800000070000);
     assert_false(json_has(h.result, "warnings"));
-    json_auto_t *patches = step_root_mfa.expects(h.import, json_at(h.results, "fingerprint_before.fingerprint"), h.result);
+    json_auto_t *patches =
+        step_root_mfa.expects(h.import, json_at(h.results, "fingerprint_before.fingerprint"), h.result);
     assert_int_equal(json_array_size(patches), 1);
     assert_string_equal(json_str_at(patches, "0.value.devices.1"), "arn:ours2");
     fake_done(&h);
@@ -226,8 +248,9 @@ static void classic_starts_and_stops_the_exposure_clock(void **state)
 static void start_overlap_end(struct fake_host *h, const char *world)
 {
     start(h, world);
-    json_put(h->results, "root_mfa_handover",
-             json_make("{s:s,s:I,s:[s]}", "mode", "overlap", "opened_ms", (json_int_t)NOW, "operator_devices", "arn:ours"));
+    json_put(
+        h->results, "root_mfa_handover",
+        json_make("{s:s,s:I,s:[s]}", "mode", "overlap", "opened_ms", (json_int_t)NOW, "operator_devices", "arn:ours"));
 }
 
 static void root_mfa_waits_until_the_customers_device_is_gone(void **state)
@@ -251,7 +274,8 @@ static void a_hardware_key_is_gone_only_when_an_event_says_so(void **state)
     (void)state;
     struct fake_host h;
     start_overlap_end(&h, "{" SUMMARY("1", "0") "," DEVICES(OURS "," SECOND) ",\"runtime:events\":[]}");
-    json_t *sections = json_object_get(json_object_get(json_object_get(h.results, "fingerprint_before"), "fingerprint"), "sections");
+    json_t *sections =
+        json_object_get(json_object_get(json_object_get(h.results, "fingerprint_before"), "fingerprint"), "sections");
     json_put(json_object_get(json_object_get(sections, "iam.account"), "root"), "devices", json_array());
     fake_run(&h, &step_root_mfa);
     assert_int_equal(h.outcome, STEP_ENDED_WAIT);
@@ -310,18 +334,22 @@ static void staffed_hours_honour_days_and_zones(void **state)
     }
 }
 
-/* ---- root_password -------------------------------------------------------------------------------------------------------- */
+/* ---- root_password
+ * -------------------------------------------------------------------------------------------------------- */
 static void only_a_success_after_the_opening_proves_a_password(void **state)
 {
     (void)state;
     struct fake_host h;
-    start(&h, "{\"runtime:events\":[" ROOT_EVENT("PasswordUpdated", "1799999990000", ",\"response\":{\"PasswordUpdated\":\"Success\"}") "]}");
+    start(&h, "{\"runtime:events\":[" ROOT_EVENT("PasswordUpdated", "1799999990000",
+                                                 ",\"response\":{\"PasswordUpdated\":\"Success\"}") "]}");
     fake_run(&h, &step_root_password);
     assert_task_is_as_promised(&h);
-    replace_in_world(&h, "{\"runtime:events\":[" ROOT_EVENT("PasswordUpdated", "1800000003000", ",\"response\":{\"PasswordUpdated\":\"Failure\"}") "]}");
+    replace_in_world(&h, "{\"runtime:events\":[" ROOT_EVENT("PasswordUpdated", "1800000003000",
+                                                            ",\"response\":{\"PasswordUpdated\":\"Failure\"}") "]}");
     fake_run(&h, &step_root_password);
     assert_int_equal(h.outcome, STEP_ENDED_WAIT);
-    replace_in_world(&h, "{\"runtime:events\":[" ROOT_EVENT("PasswordUpdated", "1800000004000", ",\"response\":{\"PasswordUpdated\":\"Success\"}") "]}");
+    replace_in_world(&h, "{\"runtime:events\":[" ROOT_EVENT("PasswordUpdated", "1800000004000",
+                                                            ",\"response\":{\"PasswordUpdated\":\"Success\"}") "]}");
     fake_run(&h, &step_root_password);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "grade"), "cloudtrail");
@@ -329,7 +357,8 @@ static void only_a_success_after_the_opening_proves_a_password(void **state)
     fake_done(&h);
 }
 
-/* ---- payment_method, org_email_verify --------------------------------------------------------------------------------------- */
+/* ---- payment_method, org_email_verify
+ * --------------------------------------------------------------------------------------- */
 static void payment_needs_an_event_and_a_word(void **state)
 {
     (void)state;
@@ -342,8 +371,9 @@ static void payment_needs_an_event_and_a_word(void **state)
     fake_run(&h, &step_payment_method);
     assert_int_equal(h.outcome, STEP_ENDED_WAIT);
     assert_non_null(strstr(json_str_at(h.task, "check"), "still wait for AWS"));
-    replace_in_world(&h, "{\"runtime:events\":[{\"id\":\"e-1\",\"name\":\"Preferences_UpdatePaymentProfile\",\"source\":"
-                         "\"payments.amazonaws.com\",\"at_ms\":1800000002000,\"user_type\":\"Root\"}]}");
+    replace_in_world(&h,
+                     "{\"runtime:events\":[{\"id\":\"e-1\",\"name\":\"Preferences_UpdatePaymentProfile\",\"source\":"
+                     "\"payments.amazonaws.com\",\"at_ms\":1800000002000,\"user_type\":\"Root\"}]}");
     fake_run(&h, &step_payment_method);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "grade"), "cloudtrail");
@@ -385,11 +415,13 @@ static void nobody_is_their_own_second_person(void **state)
 static void a_task_reads_the_same_on_every_entry(void **state)
 {
     (void)state;
-    static const struct step_def *const steps[] = {&step_root_email, &step_root_mfa_handover, &step_root_password, &step_payment_method,
-                                                   &step_org_email_verify, &step_mailbox_ready, &step_access_handover};
+    static const struct step_def *const steps[] = {&step_root_email,     &step_root_mfa_handover, &step_root_password,
+                                                   &step_payment_method, &step_org_email_verify,  &step_mailbox_ready,
+                                                   &step_access_handover};
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         struct fake_host h;
-        start(&h, "{" ORG("old@acme.example") "," DEVICES(THEIRS) ",\"runtime:events\":[],\"runtime:mail\":{},\"runtime:identity\":{\"ok\":false}}");
+        start(&h, "{" ORG("old@acme.example") "," DEVICES(
+                      THEIRS) ",\"runtime:events\":[],\"runtime:mail\":{},\"runtime:identity\":{\"ok\":false}}");
         fake_run(&h, steps[i]);
         json_auto_t *first = json_deep_copy(h.task);
         h.now_ms += 60000;
