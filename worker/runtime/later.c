@@ -16,11 +16,15 @@ struct later_item {
 
 struct later { /* a binary heap, earliest first */
     uint32_t magic;
-    uv_timer_t timer;
+    uv_timer_t timer; /* for what is not due yet */
+    uv_idle_t idle;   /* due now: the loop must not sleep, ... */
+    uv_check_t check; /* ... and it runs after the sockets had their turn. A timer of 0 ms would starve them. */
+    int open;
     const struct env *env;
     struct later_item **heap;
     size_t count, room;
     uint64_t order;
+    bool is_closed;
 };
 
 static bool is_before(const struct later_item *a, const struct later_item *b)
@@ -68,22 +72,43 @@ static void take_out(struct later_item *item)
     sink(l, last->place);
 }
 
-static void run_due(uv_timer_t *timer);
+static void run_due(struct later *l);
+
+static void timer_fired(uv_timer_t *timer)
+{
+    run_due(OBJ_CAST(timer->data, struct later, LATER_MAGIC));
+}
+
+static void check_came(uv_check_t *check)
+{
+    run_due(OBJ_CAST(check->data, struct later, LATER_MAGIC));
+}
+
+static void stay_awake(uv_idle_t *idle)
+{
+    (void)idle;
+}
 
 static void arm(struct later *l)
 {
-    if (!l->count) {
-        uv_timer_stop(&l->timer);
+    uint64_t now = env_boot_ms(l->env);
+    bool is_due = l->count && l->heap[0]->at_ms <= now;
+    uv_timer_stop(&l->timer);
+    if (is_due) {
+        (void)uv_idle_start(&l->idle, stay_awake);
+        (void)uv_check_start(&l->check, check_came);
         return;
     }
-    uint64_t now = env_boot_ms(l->env), at = l->heap[0]->at_ms;
+    uv_idle_stop(&l->idle);
+    uv_check_stop(&l->check);
+    if (!l->count)
+        return;
     uv_update_time(l->timer.loop);
-    ASSERT(uv_timer_start(&l->timer, run_due, at > now ? at - now : 0, 0) == 0);
+    ASSERT(uv_timer_start(&l->timer, timer_fired, l->heap[0]->at_ms - now, 0) == 0);
 }
 
-static void run_due(uv_timer_t *timer)
+static void run_due(struct later *l)
 {
-    struct later *l = OBJ_CAST(timer->data, struct later, LATER_MAGIC);
     uint64_t now = env_boot_ms(l->env), until = l->order;
     /* What is added meanwhile waits for the next round, so that a chain of "at once" cannot starve the loop. */
     while (l->count && l->heap[0]->at_ms <= now && l->heap[0]->order < until) {
@@ -94,7 +119,8 @@ static void run_due(uv_timer_t *timer)
         mem_free(item);
         fn(arg);
     }
-    arm(l);
+    if (!l->is_closed)
+        arm(l);
 }
 
 struct later *later_new(uv_loop_t *loop, const struct env *env)
@@ -102,14 +128,18 @@ struct later *later_new(uv_loop_t *loop, const struct env *env)
     struct later *l = MEM_NEW(struct later);
     l->magic = LATER_MAGIC;
     l->env = env;
-    ASSERT(uv_timer_init(loop, &l->timer) == 0);
-    l->timer.data = l;
+    ASSERT(uv_timer_init(loop, &l->timer) == 0 && uv_idle_init(loop, &l->idle) == 0 &&
+           uv_check_init(loop, &l->check) == 0);
+    l->timer.data = l->idle.data = l->check.data = l;
+    l->open = 3;
     return l;
 }
 
 static void closed(uv_handle_t *handle)
 {
     struct later *l = OBJ_CAST(handle->data, struct later, LATER_MAGIC);
+    if (--l->open)
+        return;
     mem_free(l->heap);
     mem_free(l);
 }
@@ -118,7 +148,10 @@ void later_close(struct later *l)
 {
     while (l->count)
         mem_free(l->heap[--l->count]);
+    l->is_closed = true;
     uv_close((uv_handle_t *)&l->timer, closed);
+    uv_close((uv_handle_t *)&l->idle, closed);
+    uv_close((uv_handle_t *)&l->check, closed);
 }
 
 struct later_item *later_add(struct later *l, uint64_t delay_ms, later_fn *fn, void *arg)
