@@ -89,18 +89,19 @@ static void read_accounts(struct reading *r)
         return;
     json_t *to = section(r, "accounts"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "accounts"), i, one) json_put(
-        to, json_str_at(one, "id"),
-        json_make("{s:s,s:s,s:s,s:s,s:s,s:I}", "arn", json_str_at(one, "arn"), "email", json_str_at(one, "email"),
-                  "name", json_str_at(one, "name"), "state", json_str_at(one, "state"), "joined_method",
-                  json_str_at(one, "joined_method"), "joined_ms", (json_int_t)json_int_at(one, "joined_ms")));
+    json_array_foreach (members_of(facts, "accounts"), i, one)
+        json_put(to, json_str_at(one, "id"),
+                 json_make("{s:s,s:s,s:s,s:s,s:s,s:I}", "arn", json_str_at(one, "arn"), "email",
+                           json_str_at(one, "email"), "name", json_str_at(one, "name"), "state",
+                           json_str_at(one, "state"), "joined_method", json_str_at(one, "joined_method"), "joined_ms",
+                           (json_int_t)json_int_at(one, "joined_ms")));
 }
 
 static json_t *policy_types_of(const json_t *root)
 {
     json_t *types = json_object(), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(root, "policy_types"), i, one)
+    json_array_foreach (members_of(root, "policy_types"), i, one)
         json_put_str(types, json_str_at(one, "type"), json_str_at(one, "status"));
     return types;
 }
@@ -119,15 +120,14 @@ static void read_children(struct reading *r, const char *parent, json_t *parents
                                  json_make("{s:s}", "ParentId", parent));
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(members_of(ous, "ous"), i, one)
-    {
+    json_array_foreach (members_of(ous, "ous"), i, one) {
         json_array_append(parents, json_object_get(one, "id"));
         if (r->is_building)
             json_put(section(r, "tree"), json_str_at(one, "id"), tree_node("OU", parent, json_str_at(one, "name")));
     }
     if (!r->is_building)
         return;
-    json_array_foreach(members_of(accounts, "accounts"), i, one)
+    json_array_foreach (members_of(accounts, "accounts"), i, one)
         json_put(section(r, "tree"), json_string_value(one), tree_node("ACCOUNT", parent, ""));
 }
 
@@ -137,8 +137,7 @@ static void read_tree(struct reading *r)
     json_auto_t *parents = json_array();
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(members_of(roots, "roots"), i, one)
-    {
+    json_array_foreach (members_of(roots, "roots"), i, one) {
         json_array_append(parents, json_object_get(one, "id"));
         if (!r->is_building)
             continue;
@@ -194,7 +193,8 @@ static void read_policies(struct reading *r)
                                      json_make("{s:s}", "Filter", policy_types[t]), "", UNKNOWN_TYPE);
         size_t i = 0;
         json_t *policy = NULL;
-        json_array_foreach(members_of(facts, "policies"), i, policy) read_policy(r, policy);
+        json_array_foreach (members_of(facts, "policies"), i, policy)
+            read_policy(r, policy);
     }
     if (r->is_building)
         (void)section(r, "policies");
@@ -209,7 +209,7 @@ static void read_trusted(struct reading *r)
         return;
     json_t *to = section(r, "trusted_services"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "services"), i, one)
+    json_array_foreach (members_of(facts, "services"), i, one)
         json_put(to, json_str_at(one, "principal"),
                  json_make("{s:I}", "enabled_ms", (json_int_t)json_int_at(one, "enabled_ms")));
 }
@@ -220,8 +220,7 @@ static void read_delegation(struct reading *r)
     const json_t *policy = ask(r, "resource-policy", &organizations_describe_resource_policy, NULL);
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(members_of(facts, "administrators"), i, one)
-    {
+    json_array_foreach (members_of(facts, "administrators"), i, one) {
         const char *id = json_string_value(one);
         const json_t *services =
             ask(r, step_text(r->s, "delegated/%s", id), &organizations_list_delegated_services_for_account,
@@ -241,8 +240,7 @@ static json_t *parties_of(const json_t *handshake)
 {
     json_t *parties = json_array(), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(handshake, "parties"), i, one)
-    {
+    json_array_foreach (members_of(handshake, "parties"), i, one) {
         AUTO_STR struct str text;
         str_init(&text, 512);
         str_addf(&text, "%s %s", json_str_at(one, "type"), json_str_at(one, "id"));
@@ -260,8 +258,7 @@ static void read_handshakes(struct reading *r)
         return;
     json_t *to = section(r, "handshakes"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "handshakes"), i, one)
-    {
+    json_array_foreach (members_of(facts, "handshakes"), i, one) {
         if (!str_in_list("OPEN,REQUESTED", json_str_at(one, "state")))
             continue;
         json_put(to, json_str_at(one, "id"),
@@ -291,8 +288,7 @@ static json_t *regions_in_use(struct reading *r)
     json_auto_t *seen = json_array();
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(members_of(facts, "buckets"), i, one)
-    {
+    json_array_foreach (members_of(facts, "buckets"), i, one) {
         const char *region = bucket_region(r, one);
         if (region[0] && !json_array_has_str(seen, region))
             json_array_append_new(seen, json_string(region));
@@ -302,8 +298,7 @@ static json_t *regions_in_use(struct reading *r)
         json_array_append_new(seen, json_string(own));
     json_sort_by(seen, NULL);
     json_t *regions = json_make("[s]", "us-east-1");
-    json_array_foreach(seen, i, one)
-    {
+    json_array_foreach (seen, i, one) {
         if (!str_eq(json_string_value(one), "us-east-1") && json_array_size(regions) < REGIONS_MAX)
             json_array_append(regions, one);
     }
@@ -337,7 +332,7 @@ static void read_regional(struct reading *r, const json_t *regions, const char *
         is_readable = is_readable || (facts && !is_denied(facts));
         size_t k = 0;
         json_t *one = NULL;
-        json_array_foreach(members_of(facts, list), k, one)
+        json_array_foreach (members_of(facts, list), k, one)
             json_array_append(all, member ? json_object_get(one, member) : one);
     }
     json_auto_t *found = all;
@@ -372,7 +367,8 @@ static json_t *role_extras(const json_t *facts)
 {
     json_t *by_name = json_object(), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "roles"), i, one) json_object_set(by_name, json_str_at(one, "name"), one);
+    json_array_foreach (members_of(facts, "roles"), i, one)
+        json_object_set(by_name, json_str_at(one, "name"), one);
     return by_name;
 }
 
@@ -387,8 +383,7 @@ static void put_roles(struct reading *r, const json_t *details, const json_t *li
     json_auto_t *extras = role_extras(listed);
     json_t *to = section(r, "iam.roles"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(details, "roles"), i, one)
-    {
+    json_array_foreach (members_of(details, "roles"), i, one) {
         const json_t *extra = json_object_get(extras, json_str_at(one, "name"));
         json_put(to, json_str_at(one, "name"),
                  shape_role(json_str_at(one, "path"), json_str_at(one, "role_id"), json_object_get(one, "trust"),
@@ -402,16 +397,17 @@ static void put_users_and_groups(struct reading *r, const json_t *details)
 {
     json_t *users = section(r, "iam.users"), *groups = section(r, "iam.groups"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(details, "users"), i, one)
+    json_array_foreach (members_of(details, "users"), i, one)
         json_put(users, json_str_at(one, "name"),
                  json_make("{s:s,s:s,s:o,s:o,s:o,s:o,s:s}", "path", json_str_at(one, "path"), "user_id",
                            json_str_at(one, "user_id"), "groups", shape_set(json_object_get(one, "groups")), "policies",
                            shape_set(json_object_get(one, "policies")), "inline", copy_of(one, "inline"), "tags",
                            copy_of(one, "tags"), "boundary", json_str_at(one, "boundary")));
-    json_array_foreach(members_of(details, "groups"), i, one) json_put(
-        groups, json_str_at(one, "name"),
-        json_make("{s:s,s:s,s:o,s:o}", "path", json_str_at(one, "path"), "group_id", json_str_at(one, "group_id"),
-                  "policies", shape_set(json_object_get(one, "policies")), "inline", copy_of(one, "inline")));
+    json_array_foreach (members_of(details, "groups"), i, one)
+        json_put(groups, json_str_at(one, "name"),
+                 json_make("{s:s,s:s,s:o,s:o}", "path", json_str_at(one, "path"), "group_id",
+                           json_str_at(one, "group_id"), "policies", shape_set(json_object_get(one, "policies")),
+                           "inline", copy_of(one, "inline")));
 }
 
 static void read_iam(struct reading *r)
@@ -425,7 +421,7 @@ static void read_iam(struct reading *r)
     put_users_and_groups(r, details);
     json_t *to = section(r, "iam.policies"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(details, "policies"), i, one)
+    json_array_foreach (members_of(details, "policies"), i, one)
         json_put(to, json_str_at(one, "arn"), json_make("{s:o}", "document", copy_of(one, "document")));
 }
 
@@ -447,7 +443,7 @@ static void read_iam_account(struct reading *r)
         json_put(to, "password_policy", copy_of(password, "policy"));
     for (size_t p = 0; p < ARRAY_LEN(providers); p++) {
         size_t i = 0;
-        json_array_foreach(members_of(providers[p], "providers"), i, one)
+        json_array_foreach (members_of(providers[p], "providers"), i, one)
             json_put(to, json_string_value(one), json_object());
     }
 }
@@ -459,8 +455,7 @@ static void read_buckets(struct reading *r)
     const json_t *facts = ask(r, "buckets", &s3_list_buckets, NULL);
     json_t *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "buckets"), i, one)
-    {
+    json_array_foreach (members_of(facts, "buckets"), i, one) {
         const char *region = bucket_region(r, one);
         if (r->is_building)
             json_put(section(r, "s3"), json_str_at(one, "name"), json_make("{s:s}", "region", region));
@@ -476,7 +471,7 @@ static void read_reports(struct reading *r)
         return;
     json_t *to = section(r, "cur"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "reports"), i, one)
+    json_array_foreach (members_of(facts, "reports"), i, one)
         json_put(to, json_str_at(one, "ReportName"), shape_report(one));
 }
 
@@ -485,8 +480,7 @@ static void read_exports(struct reading *r)
     const json_t *facts = ask(r, "exports", &data_exports_list_exports, NULL);
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach(members_of(facts, "exports"), i, one)
-    {
+    json_array_foreach (members_of(facts, "exports"), i, one) {
         const char *arn = json_string_value(one);
         const json_t *full =
             ask(r, step_text(r->s, "export/%s", arn), &data_exports_get_export, json_make("{s:s}", "ExportArn", arn));
@@ -508,7 +502,7 @@ static void read_tax(struct reading *r)
         return;
     json_t *to = section(r, "tax"), *one = NULL;
     size_t i = 0;
-    json_array_foreach(members_of(facts, "accounts"), i, one)
+    json_array_foreach (members_of(facts, "accounts"), i, one)
         json_put(to, json_str_at(one, "accountId"),
                  shape_tax(json_object_get(one, "taxRegistration"), json_str_at(one, "accountMetaData.seller")));
     json_put(to, "inheritance", json_make("{s:s}", "status", json_str_at(inheritance, "status")));
@@ -575,8 +569,7 @@ static bool is_equal_group(const json_t *a, const json_t *b, const char *names)
 {
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)b, name, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)b, name, value) {
         if (str_in_list(names, name) && !json_equal(json_object_get(a, name), value))
             return false;
     }
@@ -597,8 +590,7 @@ static json_t *list_unstable(const json_t *a, const json_t *b, uint32_t unequal)
 {
     json_t *list = json_array(), *value = NULL;
     const char *name = NULL;
-    json_object_foreach((json_t *)(uintptr_t)b, name, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)b, name, value) {
         for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
             if (!(unequal & (1U << g)) || !str_in_list(groups[g].sections, name) ||
                 json_equal(json_object_get(a, name), value))

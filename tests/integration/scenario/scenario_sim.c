@@ -216,13 +216,13 @@ static void clean(json_t *value) // NOLINT(misc-no-recursion): as deep as the wo
         json_t *inner = NULL;
         json_object_foreach_safe(value, next, key, inner)
         {
-            json_t *meaning = parsed(inner);
+            json_t *as_json = parsed(inner);
             if (is_volatile(key))
                 json_object_del(value, key);
-            else if (!meaning)
+            else if (!as_json)
                 clean(inner);
-            if (meaning)
-                json_put(value, key, meaning);
+            if (as_json)
+                json_put(value, key, as_json);
         }
     } else if (json_is_array(value)) {
         size_t i = 0;

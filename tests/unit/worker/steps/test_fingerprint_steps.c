@@ -189,7 +189,8 @@ static void a_region_that_the_list_of_buckets_leaves_out_is_asked_for(void **sta
     (void)state;
     struct fake_host h;
     start(&h);
-    json_put(h.world, "s3:ListBuckets", read_text("{\"buckets\":[{\"name\":\"logs\"},{\"name\":\"shut\"},{\"name\":\"gone\"}]}"));
+    json_put(h.world, "s3:ListBuckets",
+             read_text("{\"buckets\":[{\"name\":\"logs\"},{\"name\":\"shut\"},{\"name\":\"gone\"}]}"));
     json_put(h.world, "s3:GetBucketLocation|logs", read_text("{\"region\":\"eu-west-1\"}"));
     json_put(h.world, "s3:GetBucketLocation|shut", read_text("{\"$error\":\"AccessDenied\"}"));
     fake_run(&h, &step_fingerprint_before);
