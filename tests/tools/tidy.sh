@@ -3,7 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v clang-tidy >/dev/null || { echo "tidy: clang-tidy is not installed, skipped"; exit 0; }
-base=$(git rev-parse --verify -q origin/main || git rev-parse --verify -q HEAD~1 || true)
+base=$(git rev-parse --verify -q origin/main || true)
+# In a clone nothing differs from where it came: then the last commit is what changed.
+if [ -z "$base" ] || git diff --quiet "$base"; then base=$(git rev-parse --verify -q HEAD~1 || true); fi
 if [ "${1:-}" = --all ] || [ -z "$base" ]; then
     mapfile -t files < <(git ls-files '*.c' | grep -v '^tests/fuzz/')
 else
