@@ -18,3 +18,7 @@ for test in .build/dev/bin/unit.*; do
 done
 echo "== tests under ThreadSanitizer"
 ctest --test-dir .build/tsan -j "$(nproc)" --output-on-failure -R '^(unit|integration)\.'
+echo "== containers"
+code=0
+bash tests/e2e/containers.sh || code=$?
+[ "$code" = 0 ] || [ "$code" = 77 ]
