@@ -958,7 +958,10 @@ local function keep_texts(c, r, it)
     end
     if it.ledger then
         c.led[#c.led + 1] = { it.imp, it.ledger }
-        local last = string.match(it.ledger, '([^\n]+)\n*$') or ''
+        local last = '' -- line by line: one pattern for the end would try every start, in cubic time
+        for line in string.gmatch(it.ledger, '[^\n]+') do
+            last = line
+        end
         c.heads[field] = struct.pack('<I8I4', it.fence, it.nonce) .. (string.match(last, '"n":(%d+)') or '0')
         c.f[field .. '~'] = c.heads[field]
     end
