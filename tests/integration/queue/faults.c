@@ -222,9 +222,18 @@ static void tls_needs_the_right_name_and_certificates(void)
           "-req -in "
           "r.pem -CA ca.pem -CAkey cakey.pem -CAcreateserial -days 2 -extfile ext -out cert.pem 2>/dev/null",
           rig.folder);
-    unsigned port = 20000 + (unsigned)getpid() % 20000;
-    freeReplyObject(rig_command("CONFIG SET tls-ca-cert-file %s tls-cert-file %s tls-key-file %s tls-port %u", ca, cert,
-                                key, port));
+    unsigned port = 20000 + (unsigned)getpid() % 10000;
+    for (unsigned last = port + 500;; port++) { /* somebody else may listen on a port: the next one then */
+        CHECK(port < last);
+        redisReply *reply =
+            redisCommand(rig.plain, "CONFIG SET tls-ca-cert-file %s tls-cert-file %s tls-key-file %s tls-port %u", ca,
+                         cert, key, port);
+        CHECK(reply);
+        bool is_taken = reply->type == REDIS_REPLY_ERROR;
+        freeReplyObject(reply);
+        if (!is_taken)
+            break;
+    }
     (void)snprintf(url, sizeof url, "rediss://localhost:%u", port);
     CHECK(try_url(url, NULL, ca, cert, key));
     CHECK(!try_url(url, NULL, ca, NULL, NULL)); /* the server asks for a client certificate */
