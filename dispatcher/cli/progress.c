@@ -203,8 +203,8 @@ int progress_watch(struct cli *cli, const struct progress_options *options, json
         }
         if (!is_over && cli_now_ms() - screen.started_ms > options->timeout_ms)
             break;
-        if (!is_over)
-            cli_pause_ms(LOOK_MS);
+        if (!is_over) /* a long list is looked at less often: looking must not be what the dispatcher is busy with */
+            cli_pause_ms(LOOK_MS + (uint32_t)json_array_size(imports) * 2);
     }
     json_decref(screen.last);
     struct tally t = tally_of(imports);
