@@ -101,6 +101,17 @@ static void XMLCALL on_doctype(void *arg, const XML_Char *name UNUSED, const XML
     stop(arg, "a document type is not allowed");
 }
 
+/* Newer Expat wants the 64-bit calls, which Debian 12's lacks; what we read is far smaller. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static void say_where(const struct reader *r, struct err *err)
+{
+    (void)err_set(err, ERR_SYNTAX, "XML line %lu column %lu: %s", XML_GetCurrentLineNumber(r->parser),
+                  XML_GetCurrentColumnNumber(r->parser),
+                  r->fault ? r->fault : XML_ErrorString(XML_GetErrorCode(r->parser)));
+}
+#pragma GCC diagnostic pop
+
 json_t *xml_read(const char *bytes, size_t len, char ret_root[64], struct err *err)
 {
     if (len > (size_t)64 << 20) {
@@ -116,9 +127,7 @@ json_t *xml_read(const char *bytes, size_t len, char ret_root[64], struct err *e
     XML_SetStartDoctypeDeclHandler(r->parser, on_doctype);
     bool is_fine = XML_Parse(r->parser, bytes, (int)len, 1) == XML_STATUS_OK && !r->fault && r->root;
     if (!is_fine)
-        err_set(err, ERR_SYNTAX, "XML line %lu column %lu: %s", XML_GetCurrentLineNumber(r->parser),
-                XML_GetCurrentColumnNumber(r->parser),
-                r->fault ? r->fault : XML_ErrorString(XML_GetErrorCode(r->parser)));
+        say_where(r, err);
     while (r->depth) {
         struct frame *f = &r->stack[--r->depth];
         str_done(&f->text);
