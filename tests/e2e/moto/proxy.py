@@ -42,6 +42,7 @@ class Clouds:
         self.keys = {}  # id -> Key, those that moto made
         self.used = collections.Counter()  # "cloud service:Action" -> calls
         self.refused = collections.Counter()  # the same with the status of what was not 2xx
+        self.respelled = collections.Counter()  # calls whose signature was checked here instead of by moto
         self.lock = threading.Lock()
 
     def note(self, cloud, name, status):
@@ -110,6 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.ask("moto", name, self.headers, body)
         if not self.is_signed_by(key, region, service, body):
             return 403, [], b"<Error><Code>SignatureDoesNotMatch</Code><Message>found by the proxy</Message></Error>"
+        with self.clouds.lock:
+            self.clouds.respelled[name] += 1
         self.path = path
         return self.ask("moto", name, self.sign_again(key, region, service, spelled), spelled)
 
@@ -204,4 +207,5 @@ def serve(clouds):
 
 def summary(clouds):
     with clouds.lock:
-        return json.dumps({"calls": dict(sorted(clouds.used.items())), "refused": dict(sorted(clouds.refused.items()))}, indent=1)
+        counts = {"calls": clouds.used, "refused": clouds.refused, "signature checked by the proxy, not by moto": clouds.respelled}
+        return json.dumps({name: dict(sorted(count.items())) for name, count in counts.items()}, indent=1)
