@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 here = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True  # leave nothing behind
 sys.path[:0] = [os.path.join(here, "../lib"), os.path.join(here, "ops")]
 import moto_cloud  # noqa: E402  (skips when moto_server or boto3 is missing)
 import moto_estate as estate  # noqa: E402
