@@ -117,7 +117,8 @@ void step_set_str(struct step *s, const char *key, const char *text);
 void step_grade(struct step *s, const char *grade); /* "probed", "cloudtrail", "attested", "attested+second_person" */
 
 /* Whether the handed-over access works: {"ok":bool, "code":"aws.credentials"|"account.wrong"|.., "text", "account",
- * "arn", "method", "access_key_id" (never the secret)}. Asserts the account with GetCallerIdentity, once per session.
+ * "arn", "method", "access_key_id" (never the secret; of a refused key too), "origin"}. Asserts the account with
+ * GetCallerIdentity, once per session.
  */
 enum step_result step_identity(struct step *s, const json_t **ret);
 /* A random 6-digit code, durable, the same on every entry. Never waits. */

@@ -91,6 +91,9 @@ typedef void queue_turn_fn(void *arg, const struct err *err, const struct queue_
 /* One session per worker and shard. `session` is random and not 0. want: imports to claim (<= 32). items <= 32. */
 void queue_session_open(struct queue *q, uint32_t shard, uint64_t session, uint32_t lease_ms, const char *worker_json,
                         queue_done_fn *done, void *arg);
+/* New facts of a worker whose session lives; ERR_LEASE_LOST when it has ended: it is never brought back to life. */
+void queue_session_refresh(struct queue *q, uint32_t shard, uint64_t session, uint32_t lease_ms,
+                           const char *worker_json, queue_done_fn *done, void *arg);
 void queue_turn(struct queue *q, uint32_t shard, uint64_t session, uint32_t want, const struct queue_item *items,
                 size_t item_count, queue_turn_fn *done, void *arg);
 /* Gives up all that the session holds (after INTERRUPTs) and ends it. */

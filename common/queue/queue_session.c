@@ -40,13 +40,17 @@ static void session_free(struct session *s)
 static void on_opened(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct session *s = arg;
-    (void)reply;
+    struct err gone = {0};
+    if (!fault && queue_reply_u64(queue_reply_at(reply, 0)) == 1) {
+        (void)err_set(&gone, ERR_LEASE_LOST, "the session has ended");
+        fault = &gone;
+    }
     s->done(s->arg, fault);
     session_free(s);
 }
 
-void queue_session_open(struct queue *q, uint32_t shard, uint64_t session, uint32_t lease_ms, const char *worker_json,
-                        queue_done_fn *done, void *arg)
+static void open_with(struct queue *q, uint32_t shard, uint64_t session, uint32_t lease_ms, const char *worker_json,
+                      const char *how, queue_done_fn *done, void *arg)
 {
     struct session *s = session_new(q, shard, session, arg);
     struct queue_args args = queue_fcall(q, "open", shard);
@@ -54,7 +58,20 @@ void queue_session_open(struct queue *q, uint32_t shard, uint64_t session, uint3
     queue_args_add(&args, s->hex);
     queue_args_addf(&args, "%u", lease_ms);
     queue_args_add(&args, worker_json ? worker_json : "{}");
+    queue_args_add(&args, how);
     queue_call(q, &args, on_opened, s);
+}
+
+void queue_session_open(struct queue *q, uint32_t shard, uint64_t session, uint32_t lease_ms, const char *worker_json,
+                        queue_done_fn *done, void *arg)
+{
+    open_with(q, shard, session, lease_ms, worker_json, "new", done, arg);
+}
+
+void queue_session_refresh(struct queue *q, uint32_t shard, uint64_t session, uint32_t lease_ms,
+                           const char *worker_json, queue_done_fn *done, void *arg)
+{
+    open_with(q, shard, session, lease_ms, worker_json, "again", done, arg);
 }
 
 /* ---- Close: at most 64 imports per call, until none is left

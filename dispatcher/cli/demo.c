@@ -47,10 +47,14 @@ static int free_port(void)
 /* A fresh folder with a token and an address, so that the dispatcher and the people agree before either runs. */
 static int prepare(struct demo *d, struct err *err)
 {
+    AUTO_FREE char *marker = mem_printf("%s/.orgimport-demo", d->fleet.dir);
+    /* Only what a demo has made is removed: the folder's name alone proves nothing. */
+    if (access(d->fleet.dir, F_OK) == 0 && rmdir(d->fleet.dir) != 0 && access(marker, F_OK) != 0)
+        return err_set(err, ERR_CONFIG, "%s is not a demo's folder; choose another --state-dir", d->fleet.dir);
     if (local_stop(&d->fleet, err) != 0)
         return -1;
     (void)nftw(d->fleet.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    if (file_make_dirs(d->fleet.dir, 0700, err) != 0)
+    if (file_make_dirs(d->fleet.dir, 0700, err) != 0 || file_write(marker, "", 0, 0600, err) != 0)
         return -1;
     unsigned char random[24];
     char token[49];

@@ -21,8 +21,7 @@ uint64_t engine_redis_ms(const struct engine *e)
     return (uint64_t)((int64_t)env_unix_ms(env_system()) + e->clock_offset_ms);
 }
 
-/* ---- What we tell of ourselves
- * ------------------------------------------------------------------------------------------ */
+/* ---- What we tell of ourselves ---- */
 static json_t *worker_facts(struct engine *e)
 {
     const struct engine_counters *n = &e->count;
@@ -73,9 +72,12 @@ static char *health_report(void *arg)
 
 static void published(void *arg, const struct err *err)
 {
-    (void)arg;
-    if (err)
-        log_error(LOG_DEBUG, "worker.not_published", err, NULL);
+    struct shard *s = arg;
+    if (!err)
+        return;
+    log_error(LOG_DEBUG, "worker.not_published", err, NULL);
+    if (err->code == ERR_LEASE_LOST && s->state == SHARD_OPEN && atomic_load(&s->beat->session) == s->published)
+        shard_lost(s);
 }
 
 static void publish(void *arg)
@@ -84,15 +86,16 @@ static void publish(void *arg)
     AUTO_FREE char *worker = engine_worker_json(e);
     for (uint32_t i = 0; i < e->shard_count; i++) {
         struct shard *s = &e->shards[i];
-        if (s->state == SHARD_OPEN)
-            queue_session_open(e->queue, s->id, atomic_load(&s->beat->session),
-                               (uint32_t)config_int(e->config, CONFIG_LEASE_MS), worker, published, e);
+        if (s->state != SHARD_OPEN)
+            continue;
+        s->published = atomic_load(&s->beat->session);
+        queue_session_refresh(e->queue, s->id, s->published, (uint32_t)config_int(e->config, CONFIG_LEASE_MS), worker,
+                              published, s);
     }
     e->publish = later_add(e->later, PUBLISH_MS, publish, e);
 }
 
-/* ---- The end
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- The end ---- */
 static void queue_closed(void *arg)
 {
     (void)arg; /* the loop ends by itself when no handle is left */
@@ -206,8 +209,7 @@ static void signalled(uv_signal_t *handle, int signum)
         close_all(e);
 }
 
-/* ---- The loop's own clock
- * ----------------------------------------------------------------------------------------------- */
+/* ---- The loop's own clock ---- */
 static void tick(void *arg)
 {
     struct engine *e = arg;
@@ -231,8 +233,7 @@ static void bell(void *arg, uint32_t shard)
         shard_ring(&e->shards[shard]);
 }
 
-/* ---- The beginning
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- The beginning ---- */
 static struct redis_options redis_settings(const struct engine *e)
 {
     const struct config *c = e->config;
@@ -330,18 +331,22 @@ static int start_aws(struct engine *e, struct err *err)
                                             .smtp_url = config_text(c, CONFIG_SMTP_URL),
                                             .mail_from = config_text(c, CONFIG_MAIL_FROM)};
     e->tokens = tokens_new(e);
-    e->gate_tools = (struct gate_tools){.session = {.env = env_system(),
-                                                    .aws = e->aws,
-                                                    .later = e->later,
-                                                    .is_simulated = is_simulated,
-                                                    .keys_dir = config_text(c, CONFIG_KEYS_DIR),
-                                                    .sim_credentials = config_text(c, CONFIG_SIM_CREDENTIALS)},
-                                        .own = &e->own,
-                                        .mail = &e->mail,
-                                        .share_ms = e->rules.poll_ms / 2 < 5000 ? e->rules.poll_ms / 2 : 5000,
-                                        .draw_self = e->tokens,
-                                        .draw = tokens_draw,
-                                        .undraw = tokens_undraw};
+    e->gate_tools =
+        (struct gate_tools){/* intent + 10 s + 300 s of signature life + answer: the 330 s of the settle rule */
+                            .sign_within_ms = is_simulated ? 1000 : 10000,
+                            .call_timeout_ms = (uint64_t)config_int(c, CONFIG_CALL_TIMEOUT_MS),
+                            .session = {.env = env_system(),
+                                        .aws = e->aws,
+                                        .later = e->later,
+                                        .is_simulated = is_simulated,
+                                        .keys_dir = config_text(c, CONFIG_KEYS_DIR),
+                                        .sim_credentials = config_text(c, CONFIG_SIM_CREDENTIALS)},
+                            .own = &e->own,
+                            .mail = &e->mail,
+                            .share_ms = e->rules.poll_ms / 2 < 5000 ? e->rules.poll_ms / 2 : 5000,
+                            .draw_self = e->tokens,
+                            .draw = tokens_draw,
+                            .undraw = tokens_undraw};
     return 0;
 }
 

@@ -20,6 +20,7 @@
 #define TURNS_MAX 2
 #define CLAIMS_MAX 32
 #define WARM_MAX 2000
+#define WARM_SLOTS 4096 /* power of two */
 
 struct engine;
 struct hold;
@@ -99,17 +100,23 @@ struct shard {
     size_t item_count;
     uint64_t oldest_boot_ms, due_redis_ms;
     bool is_hungry, is_listing, is_ticking;
+    bool must_list;     /* a turn that wanted imports lost its reply: what it claimed is asked for */
+    uint64_t published; /* session whose facts were refreshed last */
     uint32_t mismatches;
     struct later_item *flush, *due, *reopen;
     uint64_t new_session, session_asked_boot_ms;
     size_t hold_count;
 };
 
-struct warm { /* a gate whose import rests: credentials, cursor and document stay warm for its next claim */
-    struct warm *newer, *older;
+/* An import that rests: what its next claim here would have to read or open again. */
+struct warm {
+    struct warm *newer, *older, *next_hash;
     char id[IMPORT_ID_BYTES];
+    uint32_t version; /* of the record when we gave it up */
+    bool has_texts;   /* journals and results are what the queue has */
     struct gate *gate;
-    json_t *doc;
+    json_t *doc, *results;
+    char *journals[RECORD_STEPS_MAX];
 };
 
 struct engine_counters {
@@ -143,7 +150,7 @@ struct engine {
     struct run *ready, **ready_last;
     struct run *dead; /* freed when nobody is inside them */
     struct later_item *ready_round;
-    struct warm *warm_newest, *warm_oldest;
+    struct warm *warm_newest, *warm_oldest, *warms[WARM_SLOTS];
     size_t warm_count;
     int64_t clock_offset_ms; /* Redis's clock minus ours */
     uint64_t started_boot_ms;

@@ -44,8 +44,7 @@ void gate_forget_reads(struct gate *g)
     json_object_clear(g->reads);
 }
 
-/* ---- Passages
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- Passages ---- */
 struct passage *passage_new(struct gate *g, struct step_call *call)
 {
     struct passage *p = MEM_NEW(struct passage);
@@ -59,6 +58,7 @@ struct passage *passage_new(struct gate *g, struct step_call *call)
         p->region = call->region;
         call->host_data = p;
     }
+    p->began_boot_ms = env_boot_ms(g->tools.session.env);
     return p;
 }
 
@@ -118,8 +118,7 @@ static const struct passage *reader_of(const struct gate *g, const struct passag
     return NULL;
 }
 
-/* ---- Reads that polls share
- * ------------------------------------------------------------------------------------------- */
+/* ---- Reads that polls share ---- */
 /* Human steps of one import wake on one grid and ask the same few questions: one answer serves them all. Steps that
  * work never get a shared answer, and a write makes all of them void. */
 static bool may_share(const struct step_call *call)
@@ -174,8 +173,7 @@ static void share(struct gate *g, const char *key, const struct step_answer *ans
     }
 }
 
-/* ---- On the way
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- On the way ---- */
 static void leave(struct passage *p);
 
 static void lease_waited(void *arg)
@@ -185,13 +183,46 @@ static void lease_waited(void *arg)
     leave(p);
 }
 
+/* Our own accounts' keys may be rotated while we run: the next call reads them anew. The customer's are the run's
+ * affair. */
+static void forget_dead_keys(const struct passage *p, const struct err *err)
+{
+    bool is_dead = err && (err->code == ERR_AWS_EXPIRED || err->code == ERR_AWS_CREDENTIALS ||
+                           err->code == ERR_OPERATOR_CREDENTIALS);
+    if (!is_dead || p->op->who == AWS_AS_CUSTOMER || p->op->who == AWS_AS_NOBODY)
+        return;
+    struct session *own = p->gate->tools.own->sessions[p->op->who];
+    if (own)
+        session_drop(own);
+}
+
+static bool may_sign_later(const struct passage *p)
+{
+    const struct gate_tools *t = &p->gate->tools;
+    return !p->op->mutates || !t->sign_within_ms ||
+           env_boot_ms(t->session.env) + LEASE_WAIT_MS < p->began_boot_ms + t->sign_within_ms;
+}
+
+/* When the call must have left: before the lease can end, and for a write while its intent is young. */
+static uint64_t must_leave_before(const struct passage *p)
+{
+    const struct gate *g = p->gate;
+    uint64_t lease = g->leave_before ? g->leave_before(g->leave_arg) : 0;
+    if (!p->op->mutates || !g->tools.sign_within_ms)
+        return lease;
+    uint64_t young = p->began_boot_ms + g->tools.sign_within_ms + g->tools.call_timeout_ms;
+    return !lease || young < lease ? young : lease;
+}
+
 static void call_answered(void *arg, const struct aws_outcome *outcome)
 {
     struct passage *p = arg;
     struct gate *g = p->gate;
     char key[65];
     p->sent = NULL;
-    if (outcome->err && outcome->err->code == ERR_LEASE_LOST && g->leave_before && g->leave_before(g->leave_arg)) {
+    forget_dead_keys(p, outcome->err);
+    if (outcome->err && outcome->err->code == ERR_LEASE_LOST && g->leave_before && g->leave_before(g->leave_arg) &&
+        may_sign_later(p)) {
         /* Too little was left of the lease for this call; the next heartbeat stretches it. When the lease is really
          * gone, the import is taken away from us and this passage with it. */
         p->state = PASSAGE_LEASE;
@@ -225,17 +256,16 @@ static void leave(struct passage *p)
     if (p->op->mutates)
         gate_forget_reads(g);
     p->state = PASSAGE_SENT;
-    p->sent =
-        aws_call(g->tools.session.aws,
-                 &(struct aws_call_input){.op = p->op,
-                                          .args = p->args,
-                                          .grant = &grant,
-                                          .identity = p->identity,
-                                          .region = p->region ? p->region : "",
-                                          .bucket_owner = "",
-                                          .leave_before_boot_ms = g->leave_before ? g->leave_before(g->leave_arg) : 0,
-                                          .rate_key = *account ? account : gate_account(g)},
-                 call_answered, p);
+    p->sent = aws_call(g->tools.session.aws,
+                       &(struct aws_call_input){.op = p->op,
+                                                .args = p->args,
+                                                .grant = &grant,
+                                                .identity = p->identity,
+                                                .region = p->region ? p->region : "",
+                                                .bucket_owner = "",
+                                                .leave_before_boot_ms = must_leave_before(p),
+                                                .rate_key = *account ? account : gate_account(g)},
+                       call_answered, p);
 }
 
 static void tokens_granted(void *arg)
@@ -290,8 +320,7 @@ void passage_begin(struct passage *p)
         p->later = later_add(g->tools.session.later, 0, fail_unconfigured, p);
 }
 
-/* ---- What the runtime offers beside AWS
- * -------------------------------------------------------------------------------- */
+/* ---- What the runtime offers beside AWS ---- */
 static bool is_about_access(const struct err *err)
 {
     return err->code == ERR_AWS_CREDENTIALS || err->code == ERR_WRONG_ACCOUNT || err->code == ERR_AWS_EXPIRED;
@@ -310,7 +339,8 @@ static void identity_ready(void *arg, struct aws_identity *identity, const struc
     json_put_str(facts, "method", json_str_at(p->gate->import, "access.method"));
     json_put_str(facts, "account", identity ? identity->account_id : "");
     json_put_str(facts, "arn", identity ? identity->arn : "");
-    json_put_str(facts, "access_key_id", identity ? identity->access_key_id : "");
+    json_put_str(facts, "access_key_id", identity ? identity->access_key_id : session_key_id(p->gate->session));
+    json_put_str(facts, "origin", err ? err->origin : "");
     passage_answer(p, &(struct step_answer){.facts = facts});
 }
 

@@ -36,7 +36,8 @@ struct passage { /* one call on its way */
     struct aws_call *sent;
     struct later_item *later;
     struct mail_job *mail;
-    char key[65]; /* of the read that polls share; "" not shared */
+    char key[65];           /* of the read that polls share; "" not shared */
+    uint64_t began_boot_ms; /* a write's intent is that old at least */
 };
 
 struct gate {

@@ -28,6 +28,7 @@ struct session {
     uint64_t (*leave_before)(void *arg);
     void *leave_arg;
     char *credential;
+    char key_id[132]; /* of the last candidate, also when it was refused */
     enum session_state state;
     struct aws_identity *identity; /* while asserting: candidate */
     uint64_t asserted_boot_ms;
@@ -35,7 +36,7 @@ struct session {
     struct later_item *answer;
     struct user *users;
     struct err err;
-    bool has_err;
+    bool has_err, was_refused;
 };
 
 static const char *const sections[] = {
@@ -96,13 +97,17 @@ void session_free(struct session *s)
     mem_free(s);
 }
 
+bool session_lost_credentials(const struct session *s)
+{
+    return s->was_refused;
+}
+
 uint64_t session_asserted_boot_ms(const struct session *s)
 {
     return s->asserted_boot_ms;
 }
 
-/* ---- Answers
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ---- */
 static void answer_users(void *arg)
 {
     struct session *s = arg;
@@ -136,7 +141,7 @@ static void fail(struct session *s, const struct err *err)
     stop(s);
     s->err = *err;
     s->err.applied = APPLIED_NO; /* of the call that wanted to be signed */
-    s->has_err = true;
+    s->has_err = s->was_refused = true;
     answer_later(s);
 }
 
@@ -158,8 +163,7 @@ static void fail_call(struct session *s, const struct err *cause, const char *wh
     fail(s, &err);
 }
 
-/* ---- Opening
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Opening ---- */
 static uint64_t leave_before(const struct session *s)
 {
     return s->leave_before ? s->leave_before(s->leave_arg) : 0;
@@ -183,6 +187,7 @@ static void check_account(struct session *s, const json_t *facts)
     (void)snprintf(s->identity->account_id, sizeof s->identity->account_id, "%s", account);
     (void)snprintf(s->identity->arn, sizeof s->identity->arn, "%s", json_str_at(facts, "arn"));
     s->state = SESSION_OPEN;
+    s->was_refused = false;
     s->asserted_boot_ms = env_boot_ms(s->tools.env);
     answer_later(s);
 }
@@ -200,6 +205,7 @@ static void asserted(void *arg, const struct aws_outcome *outcome)
 static void begin_assert(struct session *s, struct aws_identity *candidate)
 {
     s->identity = candidate;
+    (void)snprintf(s->key_id, sizeof s->key_id, "%s", candidate->access_key_id);
     candidate->is_simulated = s->tools.is_simulated;
     s->state = SESSION_ASSERTS;
     struct aws_grant grant = {.ops = OPS(&sts_get_caller_identity), .account_id = ""};
@@ -291,6 +297,7 @@ static void operator_ready(void *arg, struct aws_identity *identity, const struc
 
 static struct aws_identity *open_sealed(struct session *s, struct err *err)
 {
+    s->key_id[0] = 0;
     if (!s->credential) {
         (void)err_set(err, ERR_AWS_CREDENTIALS, "no credential has been handed over yet");
         return NULL;
@@ -424,4 +431,9 @@ void session_forget(struct session *s, session_fn *done, void *arg)
         mem_free(gone);
         return;
     }
+}
+
+const char *session_key_id(const struct session *s)
+{
+    return s->key_id;
 }

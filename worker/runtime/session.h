@@ -33,7 +33,11 @@ void session_put_credential(struct session *s, const char *sealed_json);
 void session_drop(struct session *s);
 /* Whether there is anything to sign with (own sessions: read from the files now). */
 bool session_is_configured(struct session *s);
+/* Whether the last use was refused: what was handed over should be read again. */
+bool session_lost_credentials(const struct session *s);
 uint64_t session_asserted_boot_ms(const struct session *s); /* 0: not open */
+/* The access key that was tried last, whether AWS took it or not; "" when there was none to try. */
+const char *session_key_id(const struct session *s);
 
 /* Exactly once, always later. err NULL: `identity` is asserted and borrowed. */
 typedef void session_fn(void *arg, struct aws_identity *identity, const struct err *err);

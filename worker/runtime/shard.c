@@ -12,9 +12,9 @@
 #define MISMATCHES_MAX 3 /* a turn in flight makes one, another may follow; three in a row are a lost reply */
 
 static void pump(struct shard *s);
+static void listed(void *arg, const struct err *err, const struct queue_turn_reply *reply);
 
-/* ---- Items
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Items ---- */
 struct item *item_new(struct hold *hold, struct run *run, enum queue_outcome outcome)
 {
     struct item *item = MEM_NEW(struct item);
@@ -79,8 +79,7 @@ bool shard_is_quiet(const struct shard *s)
     return !s->first && !s->turns;
 }
 
-/* ---- Replies
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Replies ---- */
 static void take_ack(struct item *item, enum queue_ack ack)
 {
     struct run *r = item->run;
@@ -179,6 +178,7 @@ static void turn_done(void *arg, const struct err *err, const struct queue_turn_
         /* Outcome unknown: the very same items again, which the queue knows by fence, nonce and version. What it may
          * have claimed for us shows at the next heartbeat. */
         log_error(LOG_WARN, "turn.lost", err, NULL);
+        s->must_list = s->must_list || t->want;
         t->want = 0;
         if (!s->reopen)
             s->reopen = later_add(e->later, AGAIN_MS, resend, s);
@@ -208,15 +208,16 @@ static void resend(void *arg)
     struct shard *s = arg;
     s->reopen = NULL;
     for (const struct turn *t = s->turns; t; t = t->next)
-        if (t->is_in_flight)
-            return; /* its callback comes back here */
+        if (t->is_in_flight) { /* a good answer does not come back here */
+            s->reopen = later_add(s->engine->later, AGAIN_MS, resend, s);
+            return;
+        }
     for (struct turn *t = s->turns; t; t = t->next)
         send_turn(t);
     pump(s);
 }
 
-/* ---- Turns
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Turns ---- */
 static uint32_t capacity(const struct engine *e)
 {
     uint64_t most = (uint64_t)config_int(e->config, CONFIG_IMPORTS_MAX), used = e->hold_count + e->wants_in_flight;
@@ -272,11 +273,23 @@ static void ticked(void *arg, const struct err *err, uint64_t next_due_ms)
         set_due(s, next_due_ms);
 }
 
+static void list_now(struct shard *s)
+{
+    s->must_list = false;
+    s->is_listing = true;
+    queue_session_list(s->engine->queue, s->id, atomic_load(&s->beat->session), listed, s);
+}
+
 static void pump(struct shard *s)
 {
+    if (s->must_list && s->state == SHARD_OPEN && !s->is_listing && !s->reopen) {
+        if (!s->turns)
+            list_now(s);
+        return; /* nothing new until it is known what we hold */
+    }
     while (s->state == SHARD_OPEN && !s->is_listing && !s->reopen) {
         size_t flying = turns_in_flight(s);
-        uint32_t want = s->is_hungry && !flying ? capacity(s->engine) : 0;
+        uint32_t want = s->is_hungry ? capacity(s->engine) : 0;
         if (!s->first && s->is_hungry && !want && !flying && !s->is_ticking) {
             s->is_hungry = false;
             s->is_ticking = true;
@@ -285,7 +298,7 @@ static void pump(struct shard *s)
         if (flying >= TURNS_MAX || (!s->first && !want))
             return;
         bool is_company = s->item_count >= GATHER_ITEMS || engine_boot_ms(s->engine) - s->oldest_boot_ms >= GATHER_MS;
-        if (flying && !is_company) {
+        if (flying && !is_company && !want) {
             gather(s);
             return;
         }
@@ -301,8 +314,7 @@ void shard_ring(struct shard *s)
     pump(s);
 }
 
-/* ---- Session
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Session ---- */
 static void reopen(void *arg)
 {
     struct shard *s = arg;
@@ -362,6 +374,7 @@ void shard_lost(struct shard *s)
     e->count.sessions_lost++;
     atomic_store(&s->beat->session, 0);
     s->state = SHARD_CLOSED;
+    s->must_list = false;
     for (size_t i = 0; i < e->hold_room; i++)
         for (struct hold *h = e->holds[i], *next = NULL; h; h = next) {
             next = h->next_hash;
@@ -411,8 +424,7 @@ uint64_t shard_leave_before(void *arg)
     return until ? until : 1; /* 0 would mean: no limit */
 }
 
-/* ---- What the heartbeat brings
- * ---------------------------------------------------------------------------------------- */
+/* ---- What the heartbeat brings ---- */
 static bool is_listed(const struct queue_turn_reply *reply, const char *id)
 {
     for (size_t i = 0; i < reply->claim_count; i++)
@@ -468,6 +480,5 @@ void shard_beat(struct shard *s)
     s->mismatches = is_equal || s->turns ? 0 : s->mismatches + 1;
     if (s->mismatches < MISMATCHES_MAX || s->is_listing)
         return;
-    s->is_listing = true;
-    queue_session_list(s->engine->queue, s->id, atomic_load(&b->session), listed, s);
+    list_now(s);
 }

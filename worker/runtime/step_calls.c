@@ -312,7 +312,7 @@ void step_answered(struct step_call *c, const struct step_answer *answer)
         note_answer(s, c);
     } else {
         c->state = STEP_CALL_MAYBE;
-        c->look_at_ms = step_clock(s) + s->host->rules->settle_own_ms;
+        c->look_at_ms = step_clock(s) + step_own_age(s, c->op);
         note_answer(s, c);
     }
     if (!others_are_out(s, c))

@@ -8,6 +8,7 @@ void step_rules_live(struct step_rules *ret, uint64_t poll_ms)
     *ret = (struct step_rules){.settle_ms = 330000,
                                .settle_slow_ms = 930000,
                                .settle_own_ms = 2000,
+                               .settle_own_slow_ms = 30000,
                                .backoff_base_ms = 1000,
                                .backoff_cap_ms = 300000,
                                .poll_ms = poll_ms,
@@ -20,7 +21,7 @@ void step_rules_simulated(struct step_rules *ret, uint64_t settle_ms, uint64_t p
     ret->is_simulated = true;
     if (settle_ms)
         ret->settle_ms = ret->settle_slow_ms = settle_ms;
-    ret->settle_own_ms = 100;
+    ret->settle_own_ms = ret->settle_own_slow_ms = 100;
     ret->backoff_base_ms = 50;
     ret->backoff_cap_ms = 2000;
     /* Steps name their intervals for the real AWS; a fleet that polls people faster looks at AWS faster, too. */

@@ -37,9 +37,10 @@ enum step_outcome {
 
 struct step_rules {
     bool is_simulated;
-    uint64_t settle_ms;      /* another holder's intent is believed absent only when older than this */
-    uint64_t settle_slow_ms; /* the same for signatures that live longer */
-    uint64_t settle_own_ms;  /* wait after our own lost answer: its connection is closed by then */
+    uint64_t settle_ms;          /* another holder's intent is believed absent only when older than this */
+    uint64_t settle_slow_ms;     /* the same for signatures that live longer */
+    uint64_t settle_own_ms;      /* wait after our own lost answer: its connection is closed by then */
+    uint64_t settle_own_slow_ms; /* the same where AWS would do it twice: its back end may still be at work */
     uint64_t backoff_base_ms, backoff_cap_ms;
     uint64_t poll_ms;        /* first interval of human steps */
     uint32_t wait_scale_ppm; /* waits that steps ask for, times this per million (simulated fleets are in a hurry) */

@@ -68,6 +68,8 @@ void step_start_calls(struct step *s);
 
 /* step_settle.c */
 enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };
+/* How long after our own lost answer a look decides. */
+uint64_t step_own_age(const struct step *s, const struct aws_op *op);
 enum settle_verdict step_settle(struct step *s, const json_t *entry, const struct step_call *call,
                                 uint64_t *ret_wait_ms);
 /* Before DONE: closes intents whose branch is no longer taken. DONE, or WAIT when one must grow older first. */

@@ -6,15 +6,22 @@ static bool is_own(const struct step *s, const json_t *entry)
     return str_eq(json_str_at(entry, "fence"), s->fence) && str_eq(json_str_at(entry, "nonce"), s->nonce);
 }
 
-/* How long until an open intent may be believed absent when the reads do not show it. Our own request is over as soon
- * as its connection is closed. Another holder may still have it in hand: it dies with its signature, or AWS refuses it.
+/* How long until an open intent may be believed absent when the reads do not show it. Our own request is over soon
+ * after its connection is closed, as far as AWS's back end goes. Another holder may still have it in hand: it dies with
+ * its signature, or AWS refuses it.
  */
+uint64_t step_own_age(const struct step *s, const struct aws_op *op)
+{
+    bool is_harmless = op->refuses_second || op->settle == SETTLE_RESEND;
+    return is_harmless ? s->host->rules->settle_own_ms : s->host->rules->settle_own_slow_ms;
+}
+
 static uint64_t must_age(const struct step *s, const json_t *entry, const struct aws_op *op)
 {
     if (op->settle == SETTLE_RESEND)
         return 0;
     if (is_own(s, entry))
-        return s->host->rules->settle_own_ms;
+        return step_own_age(s, op);
     if (op->refuses_second)
         return 0;
     return op->is_slow_signature ? s->host->rules->settle_slow_ms : s->host->rules->settle_ms;

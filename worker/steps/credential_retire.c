@@ -61,7 +61,10 @@ static enum step_result retire_key(struct step *s)
     const json_t *me = NULL, *alive = NULL;
     const char *user = handed_over(s, "user"), *key_id = handed_over(s, "access_key_id");
     TRY(step_identity(s, &me));
-    if (!json_bool_at(me, "ok") && str_eq(json_str_at(me, "code"), err_info(ERR_AWS_CREDENTIALS)->name))
+    /* Dead is what AWS itself says of this very key. A key that cannot be opened, signed with or found is not dead
+     * (P8). */
+    if (!json_bool_at(me, "ok") && str_ends(json_str_at(me, "origin"), " InvalidClientTokenId") && *key_id &&
+        str_eq(json_str_at(me, "access_key_id"), key_id))
         return finish(s, user, key_id);
     if (!json_bool_at(me, "ok"))
         return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",

@@ -1098,7 +1098,11 @@ local function turn(keys, args)
 end
 
 -- ---- Sessions ----------------------------------------------------------------------------------------------------------
+-- args[4] 'again': only the worker's facts are refreshed; a session that was reaped stays dead.
 local function open(keys, args)
+    if args[4] == 'again' and redis.call('HEXISTS', keys[1], 's:' .. args[1]) == 0 then
+        return { 1 }
+    end
     local c = begin(keys[1], redis.call('HGET', keys[1], '#'))
     local deadline = c.now + tonumber(args[2])
     redis.call('ZADD', c.pre .. 'sess', 'GT', deadline, args[1])

@@ -264,9 +264,9 @@ static void our_own_lost_answer_is_looked_at_after_a_short_wait(void **state)
     fake_refuse(f, "make", ERR_AWS_UNCLEAR, APPLIED_MAYBE, "");
     assert_false(f->has_ended);
     assert_int_equal(f->call_count, 0);
-    fake_pass_time(f, 1000);
+    fake_pass_time(f, 15000);
     assert_int_equal(f->call_count, 0);
-    fake_pass_time(f, 1000);
+    fake_pass_time(f, 15000);
     fake_answer(f, "look", thing()); /* it had happened */
     fake_answer(f, "verify", thing());
     assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
@@ -279,7 +279,7 @@ static void our_own_lost_answer_is_sent_again_when_absent(void **state)
     fake_play(f);
     fake_answer(f, "look", json_null());
     fake_refuse(f, "make", ERR_AWS_UNCLEAR, APPLIED_MAYBE, "");
-    fake_pass_time(f, 2000);
+    fake_pass_time(f, 30000);
     fake_answer(f, "look", json_null());
     assert_non_null(fake_asked(f, "make"));
 }
@@ -292,7 +292,7 @@ static void lost_answers_end_the_try_at_last(void **state)
     for (int i = 0; i <= STEP_MAYBES_MAX; i++) {
         fake_answer(f, "look", json_null());
         fake_refuse(f, "make", ERR_AWS_UNCLEAR, APPLIED_MAYBE, "");
-        fake_pass_time(f, 2000);
+        fake_pass_time(f, 30000);
     }
     assert_true(f->has_ended);
     assert_int_equal(f->end.outcome, STEP_ENDED_RETRY);
@@ -423,8 +423,7 @@ static void ledger_is_a_chain_over_holders(void **state)
     assert_true(n >= 4);
 }
 
-/* ---- Manifest
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Manifest ---- */
 static enum step_result undeclared(struct step *s)
 {
     return step_call(s, "look", &op_get, NULL, NULL);
@@ -442,8 +441,7 @@ static void an_undeclared_call_is_never_made(void **state)
     assert_non_null(strstr(f->error, "op.undeclared"));
 }
 
-/* ---- People
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- People ---- */
 
 static enum step_result ask_somebody(struct step *s)
 {
@@ -560,8 +558,7 @@ static void a_rejection_fails_once(void **state)
     wait_once(f, "Do it");
 }
 
-/* ---- Polls, sleeps, holds
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Polls, sleeps, holds ---- */
 static bool is_object(const json_t *facts, const json_t *arg)
 {
     (void)arg;
@@ -644,8 +641,7 @@ static void a_sleep_survives_a_restart_and_one_acceptance_answers_one_question(v
     assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
 }
 
-/* ---- Values fixed once
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Values fixed once ---- */
 static enum step_result draw_code(struct step *s)
 {
     const json_t *ret = NULL;

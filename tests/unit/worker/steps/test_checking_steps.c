@@ -346,13 +346,38 @@ static void the_dead_key_is_the_proof(void **state)
     assert_string_equal(json_str_at(h.result, "closing.0.op"), "iam:DeleteAccessKey");
 
     /* A worker that starts anew finds nothing that signs, and knows why. */
-    put(&h, "runtime:identity", json_make("{s:b,s:s}", "ok", 0, "code", "aws.credentials"));
+    put(&h, "runtime:identity",
+        json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", "AKIA1", "origin",
+                  "sts:GetCallerIdentity 403 InvalidClientTokenId"));
     h.call_count = 0;
     fake_run(&h, step_def_by_name("credential_retire"));
     check_end(&h, STEP_ENDED_DONE, "");
     assert_int_equal(writes(&h), 0);
     assert_string_equal(json_str_at(h.result, "key"), "deleted");
     fake_done(&h);
+}
+
+/* Whatever else keeps us from signing, the key may be alive: nobody may be told that it is dead (P8). */
+static void only_aws_says_that_a_key_is_dead(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *origin, *key_id;
+    } cases[] = {{"", "AKIA1"},
+                 {"sts:GetCallerIdentity 403 SignatureDoesNotMatch", "AKIA1"},
+                 {"sts:GetCallerIdentity 403 InvalidClientTokenId", "AKIA2"},
+                 {"sts:GetCallerIdentity 403 InvalidClientTokenId", ""}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_host h;
+        setup(&h);
+        json_put(h.results, "access_handover", json_make("{s:s,s:s}", "user", "orgimport", "access_key_id", "AKIA1"));
+        put(&h, "runtime:identity",
+            json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", cases[i].key_id,
+                      "origin", cases[i].origin));
+        fake_run(&h, step_def_by_name("credential_retire"));
+        check_end(&h, STEP_ENDED_FAIL, "aws.credentials");
+        fake_done(&h);
+    }
 }
 
 static void the_role_route_has_nothing_to_retire(void **state)
@@ -418,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_country_without_api_is_set_by_a_person),
         cmocka_unit_test(a_relationship_is_made_adopted_or_in_conflict),
         cmocka_unit_test(the_dead_key_is_the_proof),
+        cmocka_unit_test(only_aws_says_that_a_key_is_dead),
         cmocka_unit_test(the_role_route_has_nothing_to_retire),
         cmocka_unit_test(the_bootstrap_policy_is_what_steps_sign),
     };
