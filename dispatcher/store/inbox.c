@@ -28,6 +28,8 @@ struct entry {
     char id[48]; /* of the stream entry */
     char reply[256];
     char ref[160];
+    char import_id[IMPORT_ID_BYTES], status[16]; /* the answer, kept until a stream has taken it */
+    char *errors;
 };
 
 static void settle(struct inbox *in)
@@ -80,15 +82,22 @@ static void acked(struct inbox *in, void *arg, const redisReply *reply)
 static void entry_over(struct inbox *in, struct entry *e)
 {
     in->in_flight--;
+    mem_free(e->errors);
     mem_free(e);
 }
+
+static void send_answer(struct entry *e);
 
 static void answered(struct inbox *in, void *arg, const redisReply *reply)
 {
     struct entry *e = arg;
     if (!reply || reply->type == REDIS_REPLY_ERROR) { /* a reply key of another type: the default stream takes it */
-        if (reply && strcmp(e->reply, "") != 0)
+        if (reply && *e->reply) {
             log_event(LOG_WARN, "inbox.reply_refused", "entry", e->id, NULL);
+            e->reply[0] = 0;
+            send_answer(e);
+            return;
+        }
         entry_over(in, e); /* stays pending and is taken over later */
         return;
     }
@@ -99,23 +108,31 @@ static void answered(struct inbox *in, void *arg, const redisReply *reply)
     entry_over(in, e);
 }
 
-static void answer(struct entry *e, const char *import_id, const char *status, const json_t *errors)
+static void send_answer(struct entry *e)
 {
     struct inbox *in = e->inbox;
     char out[128];
     queue_key(in->store->queue, 0, "out", out);
-    AUTO_FREE char *text = errors ? json_text(errors) : mem_dup("[]");
     const char *argv[] = {"XADD",         *e->reply ? e->reply : out,
                           "MAXLEN",       "~",
                           OUT_MAX,        "*",
                           "external_ref", e->ref,
-                          "import_id",    import_id,
-                          "status",       status,
-                          "errors",       text,
+                          "import_id",    e->import_id,
+                          "status",       e->status,
+                          "errors",       e->errors,
                           "entry",        e->id};
-    log_event(LOG_INFO, "inbox.answered", "entry", e->id, "status", status, "import", import_id, NULL);
     if (!send_call(in, (int)ARRAY_LEN(argv), argv, answered, e))
         entry_over(in, e);
+}
+
+static void answer(struct entry *e, const char *import_id, const char *status, const json_t *errors)
+{
+    log_event(LOG_INFO, "inbox.answered", "entry", e->id, "status", status, "import", import_id, NULL);
+    (void)snprintf(e->import_id, sizeof e->import_id, "%s", import_id);
+    (void)snprintf(e->status, sizeof e->status, "%s", status);
+    mem_free(e->errors);
+    e->errors = errors ? json_text(errors) : mem_dup("[]");
+    send_answer(e);
 }
 
 static void refuse(struct entry *e, enum err_code code, const char *why)
