@@ -76,8 +76,11 @@ def poison_is_answered_and_never_blocks(fleet):
     for reply in ("f:{0}:in", "f:{0}:h", "other:stream", "f:{g}:refs"):
         answer = redis.ask("f:{0}:out", "request", json.dumps(request("q", 111122223333)), "reply", reply)
         assert answer["status"] == "refused" and answer["errors"][0]["code"] == "field.invalid", answer
+    redis("SET", "f:replies:text", "not a stream")  # the import is made all the same, and the default stream says so
+    odd = redis.ask("f:{0}:out", "request", json.dumps(request("good", 222233334444)), "reply", "f:replies:text")
+    assert odd["status"] == "accepted" and odd["import_id"], odd
     good = redis.ask("f:{0}:out", "request", json.dumps(request("good", 222233334444)))
-    assert good["status"] == "accepted" and redis("ZCARD", "f:{0}:all") == 1
+    assert good["status"] == "exists" and redis("ZCARD", "f:{0}:all") == 1
 
 
 def entries_of_a_dead_dispatcher_are_taken_over(fleet):
