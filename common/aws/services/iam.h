@@ -9,7 +9,8 @@ extern const struct aws_service aws_service_iam;
 /* ---- Roles (iam_roles.c) ---- */
 /* RoleName! -> {name, arn, path, role_id, created_ms, description?, max_session?, trust, tags{}, boundary?}; absent */
 extern const struct aws_op iam_get_role;
-extern const struct aws_op iam_list_roles; /* -> {roles: [{name, path, arn, role_id?, description?, max_session?}]}; pages */
+extern const struct aws_op
+    iam_list_roles; /* -> {roles: [{name, path, arn, role_id?, description?, max_session?}]}; pages */
 /* RoleName! AssumeRolePolicyDocument!:doc Path Description MaxSessionDuration Tags -> as iam_get_role */
 extern const struct aws_op iam_create_role;
 extern const struct aws_op iam_update_role;                       /* RoleName! Description MaxSessionDuration */
