@@ -40,11 +40,12 @@ struct run {
     enum run_state state;
     const struct step_def *def;
     struct step *step;
+    json_t *results; /* by step name; what lies in blobs is here only while this run lasts */
     json_t *signals;
     struct later_item *timer;
     struct run *next_ready;
     struct run *next_dead;
-    char *result; /* of its DONE, for later steps */
+    char *result; /* of its DONE as stored, for later steps */
     struct big_end *big;
     bool is_done, is_listed, is_cut;
 };
@@ -58,7 +59,7 @@ struct hold {
     struct fetch *fetch; /* the one read that is under way */
     struct later_item *retry;
     json_t *doc;
-    json_t *results; /* by step name */
+    json_t *results; /* by step name, as stored: big ones are stubs */
     char *journals[RECORD_STEPS_MAX];
     json_t *signals[RECORD_STEPS_MAX];
     struct run *runs[RECORD_STEPS_MAX];

@@ -9,11 +9,11 @@
 
 struct fetch { /* one read for a hold; it outlives the hold when that is dropped */
     struct hold *hold;
-    char name[64]; /* of the step whose result is fetched */
+    size_t index;  /* of the run that wants a result, */
+    char name[64]; /* and of which step */
 };
 
-/* ---- Table
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Table ---- */
 static size_t slot_of(const char *id, size_t room)
 {
     uint64_t hash = 14695981039346656037u;
@@ -70,10 +70,18 @@ static void table_remove(struct engine *e, struct hold *h)
     h->shard->hold_count--;
 }
 
-/* ---- Warm gates: what is kept between two claims of an import
- * ------------------------------------------------------------ */
+/* ---- Warm imports: what is kept between two claims ---- */
+static struct warm **warm_slot(struct engine *e, const char *id)
+{
+    struct warm **at = &e->warms[slot_of(id, WARM_SLOTS)];
+    while (*at && strcmp((*at)->id, id) != 0)
+        at = &(*at)->next_hash;
+    return at;
+}
+
 static void warm_unlink(struct engine *e, struct warm *w)
 {
+    *warm_slot(e, w->id) = w->next_hash;
     *(w->newer ? &w->newer->older : &e->warm_newest) = w->older;
     *(w->older ? &w->older->newer : &e->warm_oldest) = w->newer;
     e->warm_count--;
@@ -81,16 +89,27 @@ static void warm_unlink(struct engine *e, struct warm *w)
 
 static void warm_free(struct warm *w)
 {
+    for (size_t i = 0; i < RECORD_STEPS_MAX; i++)
+        mem_free(w->journals[i]);
     gate_free(w->gate);
     json_decref(w->doc);
+    json_decref(w->results);
     mem_free(w);
 }
 
-static void warm_keep(struct engine *e, struct hold *h)
+static void warm_keep(struct engine *e, struct hold *h, bool has_texts)
 {
     struct warm *w = MEM_NEW(struct warm);
-    *w = (struct warm){.gate = TAKE(h->gate), .doc = TAKE(h->doc), .older = e->warm_newest};
+    *w = (struct warm){.version = h->record.version,
+                       .has_texts = has_texts,
+                       .gate = TAKE(h->gate),
+                       .doc = TAKE(h->doc),
+                       .results = TAKE(h->results),
+                       .older = e->warm_newest};
     memcpy(w->id, h->id, sizeof w->id);
+    memcpy(w->journals, h->journals, sizeof w->journals);
+    memset(h->journals, 0, sizeof h->journals);
+    *warm_slot(e, w->id) = w;
     if (w->older)
         w->older->newer = w;
     else
@@ -103,17 +122,27 @@ static void warm_keep(struct engine *e, struct hold *h)
     warm_free(w);
 }
 
-static void warm_take(struct engine *e, struct hold *h)
+/* Between our last turn and this claim the version rose by one or two: by the claim itself, and by one of promotion,
+ * signal and redrive. Another holder would have needed three. So journals and results are as we left them; only signals
+ * may be new. */
+#define WARM_VERSIONS 2u
+
+static void warm_take(struct engine *e, struct hold *h, uint32_t version)
 {
-    struct warm *w = e->warm_newest;
-    while (w && strcmp(w->id, h->id) != 0)
-        w = w->older;
+    struct warm *w = *warm_slot(e, h->id);
     if (!w)
         return;
     warm_unlink(e, w);
     h->gate = TAKE(w->gate);
     h->doc = TAKE(w->doc);
-    mem_free(w);
+    if (w->has_texts && version - w->version <= WARM_VERSIONS && !session_lost_credentials(gate_session(h->gate))) {
+        json_decref(h->results);
+        h->results = TAKE(w->results);
+        memcpy(h->journals, w->journals, sizeof h->journals);
+        memset(w->journals, 0, sizeof w->journals);
+        h->is_loaded = h->are_signals_stale = true;
+    }
+    warm_free(w);
 }
 
 void warm_clear(struct engine *e)
@@ -125,8 +154,7 @@ void warm_clear(struct engine *e)
     }
 }
 
-/* ---- Loading
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Loading ---- */
 const char *hold_step_name(const struct hold *h, size_t index)
 {
     const char *name = json_string_value(json_array_get(json_object_get(h->doc, "steps"), index));
@@ -241,44 +269,92 @@ static void signals_loaded(void *arg, const struct err *err, const struct queue_
     hold_pump(h);
 }
 
+static bool is_stub(const json_t *result)
+{
+    return json_object_get(result, "$blob") != NULL;
+}
+
+/* Each run has its own view of the results: the small ones shared, the big ones fetched for it and gone with it. */
+static void view_results(struct hold *h, struct run *r)
+{
+    const char *name = NULL;
+    void *next = NULL;
+    json_t *value = NULL;
+    r->results = json_copy(h->results);
+    json_object_foreach_safe(r->results, next, name, value)
+    {
+        if (is_stub(value) && (!r->def->uses || !str_in_list(r->def->uses, name)))
+            json_object_del(r->results, name);
+    }
+}
+
+static const char *missing_blob(const struct run *r)
+{
+    const char *name = NULL;
+    json_t *value = NULL;
+    json_object_foreach (r->results, name, value) {
+        if (is_stub(value))
+            return name;
+    }
+    return NULL;
+}
+
+static void take_blob(struct hold *h, struct run *r, const char *name, const void *bytes, size_t len)
+{
+    struct err err = {0};
+    json_t *value = blob_read(bytes, len, json_object_get(r->results, name), &err);
+    if (value)
+        json_put(r->results, name, value);
+    else
+        run_fail_early(r, &err);
+    hold_pump(h);
+}
+
 static void blob_loaded(void *arg, const struct err *err, const void *bytes, size_t len)
 {
     struct fetch *f = arg;
     char name[64];
+    size_t index = f->index;
     memcpy(name, f->name, sizeof name);
     struct hold *h = fetch_end(f);
-    struct err bad = {0};
+    struct run *r = h ? h->runs[index] : NULL;
     if (!h)
         return;
     if (err && err->code == ERR_REDIS) {
         fetch_again(h, err);
         return;
     }
-    json_t *value = err ? NULL : blob_read(bytes, len, json_object_get(h->results, name), &bad);
-    if (value) {
-        json_put(h->results, name, value);
+    bool is_waiting = r && r->state == RUN_PREPARING && is_stub(json_object_get(r->results, name));
+    if (!is_waiting) {
+        hold_pump(h); /* another run has this place by now */
+    } else if (err) {
+        run_fail_early(r, err);
+        hold_pump(h);
     } else {
-        h->load_err = err ? *err : bad;
-        h->has_load_err = true;
+        take_blob(h, r, name, bytes, len);
     }
-    hold_pump(h);
 }
 
-/* The first result that a waiting run uses and that still lies in a blob. */
-static const char *missing_blob(const struct hold *h)
+/* True when a read was begun. */
+static bool fetch_blob(struct hold *h)
 {
     for (size_t i = 0; i < h->record.step_count; i++) {
-        const struct run *r = h->runs[i];
-        if (!r || r->state != RUN_PREPARING || !r->def->uses)
+        struct run *r = h->runs[i];
+        if (!r || r->state != RUN_PREPARING)
             continue;
-        const char *name = NULL;
-        json_t *value = NULL;
-        json_object_foreach (h->results, name, value) {
-            if (json_has(value, "$blob") && str_in_list(r->def->uses, name))
-                return name;
-        }
+        if (!r->results)
+            view_results(h, r);
+        const char *name = missing_blob(r);
+        if (!name)
+            continue;
+        struct fetch *f = fetch_new(h);
+        f->index = i;
+        (void)snprintf(f->name, sizeof f->name, "%s", name);
+        queue_blob_get(h->shard->engine->queue, h->id, json_str_at(json_object_get(r->results, name), "$blob"),
+                       blob_loaded, f);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 static bool is_preparing(const struct hold *h)
@@ -331,19 +407,13 @@ void hold_pump(struct hold *h)
             queue_load(q, h->id, h->record.step_count, true, signals_loaded, fetch_new(h));
             return;
         }
-        const char *name = missing_blob(h);
-        if (name) {
-            struct fetch *f = fetch_new(h);
-            (void)snprintf(f->name, sizeof f->name, "%s", name);
-            queue_blob_get(q, h->id, json_str_at(json_object_get(h->results, name), "$blob"), blob_loaded, f);
+        if (fetch_blob(h))
             return;
-        }
     }
     start_runs(h);
 }
 
-/* ---- Life
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 void hold_claim(struct shard *s, const struct queue_held *claim)
 {
     struct hold *h = hold_find(s->engine, claim->import_id);
@@ -355,7 +425,7 @@ void hold_claim(struct shard *s, const struct queue_held *claim)
     h->shard = s;
     h->results = json_object();
     memcpy(h->id, claim->import_id, sizeof h->id);
-    warm_take(s->engine, h);
+    warm_take(s->engine, h, claim->record.version);
     table_add(s->engine, h);
     s->engine->count.claims++;
     hold_update(h, &claim->record);
@@ -402,10 +472,11 @@ void hold_update(struct hold *h, const struct record *record)
 void hold_drop(struct hold *h)
 {
     struct engine *e = h->shard->engine;
+    bool has_texts = !h->is_credential_stale; /* an import that was taken from us may hold what was never stored */
     for (size_t i = 0; i < RECORD_STEPS_MAX; i++) {
+        has_texts = has_texts && !h->runs[i];
         if (h->runs[i])
             run_free(h->runs[i]);
-        mem_free(h->journals[i]);
         json_decref(h->signals[i]);
     }
     if (h->fetch)
@@ -413,8 +484,11 @@ void hold_drop(struct hold *h)
     later_cancel(h->retry);
     shard_forget(h->shard, h, NULL);
     table_remove(e, h);
-    if (h->gate)
-        warm_keep(e, h);
+    if (h->gate && h->is_loaded && !h->has_load_err)
+        warm_keep(e, h, has_texts);
+    gate_free(h->gate);
+    for (size_t i = 0; i < RECORD_STEPS_MAX; i++)
+        mem_free(h->journals[i]);
     json_decref(h->doc);
     json_decref(h->results);
     mem_free(h);

@@ -40,8 +40,7 @@ static void finish(struct mail_job *job, bool was_sent, const char *how, const s
     job_free(job);
 }
 
-/* ---- Simulator
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Simulator ---- */
 /* The one URL, or "*=URL" of a list. */
 static char *simulator_url(const char *endpoints)
 {
@@ -95,8 +94,7 @@ static void send_simulator(struct mail_job *job, const json_t *args)
                           simulator_answered, job);
 }
 
-/* ---- SMTP
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- SMTP ---- */
 static size_t read_message(char *to, size_t size, size_t count, void *arg)
 {
     struct mail_job *job = arg;

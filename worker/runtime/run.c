@@ -8,8 +8,7 @@ static struct engine *engine_of(const struct run *r)
     return r->hold->shard->engine;
 }
 
-/* ---- Host functions
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Host functions ---- */
 static uint64_t host_now(void *self)
 {
     return engine_redis_ms(self);
@@ -99,8 +98,7 @@ static void host_ready(void *self, struct step *s)
         e->ready_round = later_add(e->later, 0, ready_round, e);
 }
 
-/* ---- Ends
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Ends ---- */
 static void count_outcome(struct engine *e, enum queue_outcome outcome)
 {
     struct engine_counters *n = &e->count;
@@ -222,14 +220,12 @@ static void host_ended(void *self, struct step *s, const struct step_end *end)
         mem_free(h->journals[r->index]);
         h->journals[r->index] = mem_dup(end->journal);
     }
-    if (end->outcome == STEP_ENDED_DONE) {
-        r->is_done = true;
-        r->result = dup_or_null(end->result);
-    }
+    r->is_done = end->outcome == STEP_ENDED_DONE;
     if (end->result && strlen(end->result) > BLOB_FROM_BYTES)
         send_big_end(r, item);
     else
         send_end(r, item);
+    r->result = dup_or_null(item->q.result);
 }
 
 void runs_init(struct engine *e)
@@ -248,8 +244,7 @@ void runs_init(struct engine *e)
                                       .ended = host_ended};
 }
 
-/* ---- Life
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 void run_start(struct run *r)
 {
     struct hold *h = r->hold;
@@ -262,7 +257,7 @@ void run_start(struct run *r)
         gate_forget_reads(h->gate); /* somebody says that the world has changed */
     struct step_input input = {.def = r->def,
                                .import = h->doc,
-                               .results = h->results,
+                               .results = r->results,
                                .signals = r->signals,
                                .journal = h->journals[r->index],
                                .has_task = (step->flags & STEP_FLAG_TASK) != 0,
@@ -358,6 +353,7 @@ void runs_bury(struct engine *e)
         *at = r->next_dead;
         step_free(r->step);
         json_decref(r->signals);
+        json_decref(r->results);
         mem_free(r->result);
         mem_free(r);
     }

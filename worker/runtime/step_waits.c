@@ -76,8 +76,7 @@ enum step_result step_poll(struct step *s, const char *key, const struct aws_op 
     return step_must_wait(s, WAIT_SLEEP, wait_ms, PARTY_AWS);
 }
 
-/* ---- People
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- People ---- */
 /* A task that expired once opens anew with the same span when the step is retried. */
 static uint64_t due_of(struct step *s, uint64_t due_ms)
 {

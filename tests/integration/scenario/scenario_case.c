@@ -29,8 +29,7 @@ static json_t *read_json_file(const char *path)
     return value;
 }
 
-/* ---- Placeholders: {account} {access_key_id} {vars.bucket} ...
- * ----------------------------------------------------------- */
+/* ---- Placeholders: {account} {access_key_id} {vars.bucket} ... ---- */
 static const char *value_of(const struct scenario_case *c, const char *name)
 {
     const char *from_world = json_str_at(c->world, name);
@@ -83,8 +82,7 @@ static json_t *fill(const struct scenario_case *c, const json_t *value)
     return json_deep_copy(value);
 }
 
-/* ---- The import document
- * ------------------------------------------------------------------------------------------------ */
+/* ---- The import document ---- */
 static void merge(json_t *into, const json_t *from) // NOLINT(misc-no-recursion): bounded by the file's depth
 {
     const char *key = NULL;
@@ -168,8 +166,7 @@ static void make_import(struct scenario_case *c, const struct stage *stage, cons
     c->import = json_deep_copy(plan.doc);
 }
 
-/* ---- Before
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Before ---- */
 static void act(const struct scenario_case *c, struct stage *stage, const char *what, const json_t *args)
 {
     char path[64];
@@ -285,8 +282,7 @@ void scenario_case_close(struct scenario_case *c)
     mem_free(c->credential);
 }
 
-/* ---- Comparing
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing ---- */
 static char *differ(const json_t *expected, const json_t *actual, const char *where)
 {
     AUTO_FREE char *want = json_text(expected), *have = json_text(actual);

@@ -39,8 +39,7 @@ const char *fault_name(enum fault f)
     return names[f];
 }
 
-/* ---- Clock
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Clock ---- */
 uint64_t stage_now(const struct stage *stage)
 {
     return (uint64_t)((int64_t)env_unix_ms(env_system()) + stage->offset_ms);
@@ -65,8 +64,7 @@ void stage_rewind(struct stage *stage)
         move_clock(stage, -stage->offset_ms);
 }
 
-/* ---- Boundaries
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Boundaries ---- */
 static bool boundary(struct player *p)
 {
     int n = p->out->boundaries++;
@@ -90,8 +88,7 @@ static void check_digest(struct player *p, const struct step_call *call)
         (void)snprintf(p->out->drift, sizeof p->out->drift, "%s", call->key);
 }
 
-/* ---- Host
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Host ---- */
 static uint64_t host_now(void *self)
 {
     return stage_now(((struct player *)self)->stage);
@@ -256,8 +253,7 @@ static void host_ended(void *self, struct step *s, const struct step_end *end)
         session_drop(gate_session(p->gate));
 }
 
-/* ---- Driving
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Driving ---- */
 static uint64_t no_lease(void *arg)
 {
     (void)arg;

@@ -119,8 +119,7 @@ static void check_same_end(struct run *r, const char *variant, int n, const stru
     }
 }
 
-/* ---- Plays
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Plays ---- */
 static void check_expectation(struct run *r)
 {
     const json_t *expect = json_object_get(r->c->file, "expect");
@@ -337,8 +336,7 @@ static int run_case(struct stage *stage, const char *source_dir, const char *ste
     return r.failures;
 }
 
-/* ---- Stage
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Stage ---- */
 static uint64_t virtual_unix(void *self)
 {
     return stage_now(self);

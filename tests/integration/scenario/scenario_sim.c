@@ -145,8 +145,7 @@ json_t *scenario_sim_ask(struct scenario_sim *sim, const char *path, const json_
     return value;
 }
 
-/* ---- Effects
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Effects ---- */
 static void flush(struct scenario_sim *sim)
 {
     json_decref(scenario_sim_ask(sim, "effects?account=000000000000", NULL));
@@ -184,8 +183,7 @@ json_t *scenario_sim_effects(struct scenario_sim *sim, const char *account)
     return list;
 }
 
-/* ---- Worlds that can be compared
- * --------------------------------------------------------------------------------------- */
+/* ---- Worlds that can be compared ---- */
 /* Made-up ids, times and what AWS counts by itself: they differ between two runs that are otherwise the same. */
 static const char *const volatile_keys[] = {
     "trail_events", "CreateDate", "UpdateDate",   "RoleId",       "PolicyId",     "UserId",    "CreationDate",
@@ -208,26 +206,26 @@ static json_t *parsed(const json_t *value)
     return text && *text == '{' ? json_loads(text, 0, NULL) : NULL;
 }
 
-static void clean(json_t *value) // NOLINT(misc-no-recursion): as deep as the world's own JSON
+static void clean(json_t *tree) // NOLINT(misc-no-recursion): as deep as the world's own JSON
 {
-    if (json_is_object(value)) {
+    if (json_is_object(tree)) {
         const char *key = NULL;
         void *next = NULL;
         json_t *inner = NULL;
-        json_object_foreach_safe(value, next, key, inner)
+        json_object_foreach_safe(tree, next, key, inner)
         {
             json_t *as_json = parsed(inner);
             if (is_volatile(key))
-                json_object_del(value, key);
+                json_object_del(tree, key);
             else if (!as_json)
                 clean(inner);
             if (as_json)
-                json_put(value, key, as_json);
+                json_put(tree, key, as_json);
         }
-    } else if (json_is_array(value)) {
+    } else if (json_is_array(tree)) {
         size_t i = 0;
         json_t *inner = NULL;
-        json_array_foreach (value, i, inner)
+        json_array_foreach (tree, i, inner)
             clean(inner);
     }
 }
