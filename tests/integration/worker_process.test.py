@@ -49,7 +49,7 @@ class World:
                 [os.path.join(self.fleet.bin, "orgimport-worker"), "--redis=unix://" + self.fleet.socket, "--keys=" + self.fleet.keys,
                  "--mode=sim", "--endpoints=" + self.endpoint, "--sim-credentials=" + self.operator, "--rate-scale-pct=100000",
                  "--lease-ms=%d" % LEASE_MS, "--call-timeout-ms=1500", "--settle-ms=1600", "--poll-ms=200", "--name=w%d" % n,
-                 "--health-socket=" + self.socket(n), *flags], stdout=file, stderr=file))
+                 "--health-socket=" + self.socket(n), "--shards=%d" % self.fleet.shards, *flags], stdout=file, stderr=file))
         return n
 
     def socket(self, n):
@@ -222,7 +222,33 @@ def killed_workers_lose_nothing(world):
     world.check_end()
 
 
+@with_world(5)
+def cancel_and_pause_stop_at_a_call_boundary(world):
+    only = world.worker()
+    world.submit()
+    until(lambda: len(world.effects()) >= 5, PATIENCE)
+    d = world.dispatcher
+    cancelled, paused = (one["id"] for one in world.imports()[:2])
+    assert d.post("/v1/imports/%s:cancel" % cancelled, {"reason": "test", "keep": True}).status < 300
+    assert d.post("/v1/imports/%s:pause" % paused, {"reason": "test"}).status < 300
+    state = lambda which: d.get("/v1/imports/" + which).json["state"]  # noqa: E731
+    active = lambda which: [step for step in d.get("/v1/imports/" + which).json["steps"] if step["state"] == "ACTIVE"]  # noqa: E731
+    until(lambda: state(cancelled) == "cancelled" and state(paused) == "paused" and not active(paused), PATIENCE)
+    accounts = [d.get("/v1/imports/" + which).json["organization"]["management_account_id"] for which in (cancelled, paused)]
+    # People go on as they like; what is signed is ours.
+    count = lambda: sum(one["account"] in accounts and bool(one["access_key_id"]) for one in world.effects())  # noqa: E731
+    before = count()
+    until(lambda: sum(one["state"] == "completed" for one in world.imports()) == 3, PATIENCE)
+    assert count() == before, "something was written for an import that was stopped"
+    assert d.post("/v1/imports/%s:resume" % paused).status < 300
+    until(lambda: state(paused) == "completed", PATIENCE)
+    assert state(cancelled) == "cancelled"
+    assert world.end(only) == 0
+    world.check_end()
+
+
 if __name__ == "__main__":
     tests = [refuses_what_cannot_work, drains_and_hands_back, a_stopped_worker_does_no_harm_when_it_wakes, goes_on_after_redis_died,
-             killed_workers_lose_nothing]
-    run([test for test in tests if test.__name__ in sys.argv[2:] or len(sys.argv) == 2], sys.argv[1])
+             cancel_and_pause_stop_at_a_call_boundary, (killed_workers_lose_nothing, 4)]
+    name = lambda test: (test[0] if isinstance(test, tuple) else test).__name__  # noqa: E731
+    run([test for test in tests if name(test) in sys.argv[2:] or len(sys.argv) == 2], sys.argv[1])

@@ -185,6 +185,12 @@ enum step_result step_identity(struct step *s, const json_t **ret)
 
 enum step_result step_events(struct step *s, const char *region, uint32_t fresh_ms, const json_t **ret)
 {
+    bool is_declared = false;
+    for (const struct aws_op *const *op = s->in.def->ops; op && *op; op++)
+        is_declared = is_declared || str_eq((*op)->name, "cloudtrail:LookupEvents");
+    if (!is_declared) /* the cursor is shared, the right to look is each step's own */
+        return step_fail(s, ERR_OP_UNDECLARED, "%s reads events and does not declare cloudtrail:LookupEvents",
+                         s->in.def->name);
     if (!region || !*region)
         region = "us-east-1";
     return step_ask(s,
