@@ -15,6 +15,9 @@ import unittest
 import urllib.parse
 import urllib.request
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import botocore_new  # noqa: E402,F401
+
 try:
     import boto3
     from botocore.config import Config

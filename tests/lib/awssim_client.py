@@ -13,6 +13,9 @@ import unittest
 import urllib.parse
 import urllib.request
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import botocore_new  # noqa: E402,F401
+
 try:
     import boto3
     from botocore.auth import S3SigV4Auth, SigV4Auth

@@ -10,6 +10,9 @@ import os
 import sys
 import xml.etree.ElementTree as ET
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import botocore_new  # noqa: E402,F401
+
 try:
     import botocore.session
     from botocore.serialize import create_serializer
