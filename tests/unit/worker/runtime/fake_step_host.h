@@ -59,8 +59,8 @@ static inline void fake_call(void *self, struct step_call *call)
 }
 static inline void fake_take_call(struct fake *f, size_t i)
 {
-    memmove(&f->calls[i], &f->calls[i + 1], (f->call_count - i - 1) * sizeof f->calls[0]);
-    f->call_count--;
+    for (f->call_count--; i < f->call_count; i++)
+        f->calls[i] = f->calls[i + 1];
 }
 static inline void fake_cancel(void *self, struct step_call *call)
 {

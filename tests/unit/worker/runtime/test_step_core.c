@@ -452,8 +452,8 @@ static enum step_result ask_somebody(struct step *s)
         return STEP_DONE;
     }
     uint64_t opened = step_now(s, "opened");
-    return step_human(s, json_make("{s:s, s:s, s:I}", "party", "customer", "title", "Do it", "due_ms",
-                                   (json_int_t)(opened + 7200000)));
+    return step_human(
+        s, json_make("{s:s, s:s, s:I}", "party", "customer", "title", "Do it", "due_ms", (json_int_t)opened + 7200000));
 }
 static const struct step_def def_human = {.name = "ask_somebody", .run = ask_somebody, .ops = OPS(&op_get)};
 
