@@ -106,8 +106,14 @@ int key_file_hand_over(struct cli *cli, const struct key_entry *key, const char 
 {
     AUTO_FREE char *path = mem_printf("/v1/imports/%s", import_id);
     AUTO_REPLY struct cli_reply import = {0};
-    if (cli_get(cli, path, &import, err) != 0)
-        return -1;
+    /* A batch says that a row is taken a moment before its import can be read. */
+    for (int look = 0; look < 50 && (!look || import.status == 404); look++) {
+        if (look)
+            cli_pause_ms(100);
+        cli_reply_done(&import);
+        if (cli_get(cli, path, &import, err) != 0)
+            return -1;
+    }
     json_auto_t *sealed = import.status == 200 ? seal(cli, key, import.json, err) : NULL;
     if (!sealed)
         return import.status == 200 ? -1 : err_set(err, ERR_NOT_FOUND, "there is no import %s", import_id);
