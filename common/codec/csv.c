@@ -1,5 +1,6 @@
 #include "common/codec/csv.h"
 
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
 
@@ -40,6 +41,7 @@ static int begin_row(struct reader *r, struct err *err)
 
 static int add_field(struct reader *r, struct str *text, struct err *err)
 {
+    ASSERT(r->row);
     if (text->is_over)
         return fault(r, err, "a field is longer than 64 KiB (is a quote missing?)");
     if (r->row->count == COLUMNS_MAX)

@@ -14,7 +14,7 @@ const char *act_arg(const json_t *args, const char *name, const char *otherwise)
 void act_root_event(struct sim_world *w, const char *name, const char *source, json_t *request, json_t *response)
 {
     char arn[64];
-    snprintf(arn, sizeof arn, "arn:aws:iam::%s:root", w->account);
+    (void)snprintf(arn, sizeof arn, "arn:aws:iam::%s:root", w->account);
     sim_trail(w, name, source, "Root", arn, "", request, response, svc_timing(w, "trail_ms", 300));
 }
 
@@ -244,7 +244,7 @@ static const char *operator_device(struct sim_world *w, const char *custodian, c
 {
     json_t *root = sim_section(w, "root"), *devices = json_object_get(root, "mfa_devices");
     char serial[96];
-    snprintf(serial, sizeof serial, "arn:aws:iam::%s:mfa/operator-%s%.8s", w->account, custodian, mark);
+    (void)snprintf(serial, sizeof serial, "arn:aws:iam::%s:mfa/operator-%s%.8s", w->account, custodian, mark);
     if (devices == NULL) {
         devices = json_array();
         json_object_set_new(root, "mfa_devices", devices);
@@ -328,7 +328,7 @@ static const char *aws_partner_program(struct sim_world *w, const json_t *args)
     json_object_foreach (relationships, key, one)
         if (svc_is(svc_text(one, "associatedAccountId"), w->account))
             return NULL;
-    snprintf(id, sizeof id, "rs-%sa", w->account);
+    (void)snprintf(id, sizeof id, "rs-%sa", w->account);
     one = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id, "revision", "1", "catalog", "AWS", "associationType",
         "END_CUSTOMER", "programManagementAccountId", pma, "associatedAccountId", w->account, "displayName",

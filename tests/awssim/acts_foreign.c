@@ -9,7 +9,7 @@
 void act_user_event(struct sim_world *w, const char *user, const char *name, const char *source, json_t *request)
 {
     char arn[128];
-    snprintf(arn, sizeof arn, "arn:aws:iam::%s:user/%s", w->account, user);
+    (void)snprintf(arn, sizeof arn, "arn:aws:iam::%s:user/%s", w->account, user);
     sim_trail(w, name, source, "IAMUser", arn, "AKIAFOREIGNCHANGE234", request, NULL, svc_timing(w, "trail_ms", 300));
 }
 
@@ -170,7 +170,7 @@ static const char *foreign_new_account(struct sim_world *w, const json_t *args)
     json_t *accounts = json_object_get(w->state, "accounts"), *roots = sim_at(w, "tree.roots");
     const char *root = svc_text(json_array_get(roots, 0), "Id");
     char id[13];
-    snprintf(id, sizeof id, "9%.8s%03u", w->account + 1, (unsigned)(json_object_size(accounts) % 1000));
+    (void)snprintf(id, sizeof id, "9%.8s%03u", w->account + 1, (unsigned)(json_object_size(accounts) % 1000));
     if (accounts == NULL || root[0] == '\0')
         return "there is no organization";
     const char *org = svc_text(json_object_get(w->state, "organization"), "Id");
@@ -259,7 +259,7 @@ static const char *foreign_new_bucket(struct sim_world *w, const json_t *args)
 {
     const char *name = act_arg(args, "bucket", "");
     char own[64], when[32];
-    snprintf(own, sizeof own, "foreign-%s", w->account);
+    (void)snprintf(own, sizeof own, "foreign-%s", w->account);
     sim_rfc3339(sim_now_ms(), when);
     if (name[0] == '\0')
         name = own;

@@ -51,7 +51,7 @@ static uint64_t people_delay(const char *kind)
 static json_t *fleet_get(const char *path, long *ret_status)
 {
     char url[1200];
-    snprintf(url, sizeof url, "%s%s", people.fleet, path);
+    (void)snprintf(url, sizeof url, "%s%s", people.fleet, path);
     return people_http("GET", url, people.token, NULL, ret_status);
 }
 
@@ -59,7 +59,7 @@ static bool fleet_post(const char *path, json_t *body /* taken */)
 {
     char url[1200];
     long status;
-    snprintf(url, sizeof url, "%s%s", people.fleet, path);
+    (void)snprintf(url, sizeof url, "%s%s", people.fleet, path);
     json_decref(people_http("POST", url, people.token, body, &status));
     json_decref(body);
     return status >= 200 && status < 300;
@@ -70,10 +70,10 @@ static bool world_act(const struct person *p, const char *what, json_t *args /* 
     char url[600];
     long status;
     json_t *body = json_pack("{s:s, s:o}", "what", what, "args", args ? args : json_object());
-    snprintf(url, sizeof url, "%s/_sim/world/%s/act", people.self, p->account);
+    (void)snprintf(url, sizeof url, "%s/_sim/world/%s/act", people.self, p->account);
     json_t *answer = people_http("POST", url, NULL, body, &status);
     if (status != 200)
-        fprintf(stderr, "orgimport-awssim: people: %s for %s: %s\n", what, p->account, svc_text(answer, "error"));
+        (void)fprintf(stderr, "orgimport-awssim: people: %s for %s: %s\n", what, p->account, svc_text(answer, "error"));
     json_decref(answer);
     json_decref(body);
     return status == 200;
@@ -89,7 +89,7 @@ static const json_t *world_of(const char *account)
         return known;
     char url[600];
     long status;
-    snprintf(url, sizeof url, "%s/_sim/worlds", people.self);
+    (void)snprintf(url, sizeof url, "%s/_sim/worlds", people.self);
     json_t *list = people_http("GET", url, NULL, NULL, &status);
     size_t i;
     json_t *one;
@@ -110,10 +110,10 @@ static bool person_of_account(struct person *p, const char *account)
     const json_t *world = world_of(account);
     if (world == NULL || account[0] == '\0')
         return false; /* not a customer of this simulator */
-    snprintf(p->account, sizeof p->account, "%s", svc_text(world, "account"));
-    snprintf(p->kind, sizeof p->kind, "%s", svc_text(world, "kind"));
-    snprintf(p->mfa, sizeof p->mfa, "%s", svc_text(world, "mfa_mode"));
-    snprintf(p->access, sizeof p->access, "%s", svc_text(world, "access"));
+    (void)snprintf(p->account, sizeof p->account, "%s", svc_text(world, "account"));
+    (void)snprintf(p->kind, sizeof p->kind, "%s", svc_text(world, "kind"));
+    (void)snprintf(p->mfa, sizeof p->mfa, "%s", svc_text(world, "mfa_mode"));
+    (void)snprintf(p->access, sizeof p->access, "%s", svc_text(world, "access"));
     return true;
 }
 
@@ -134,7 +134,7 @@ static void person_mark(struct person *p, const char *account)
         times += svc_is(json_string_value(one), account);
     }
     if (times > 1)
-        snprintf(p->mark, sizeof p->mark, "-%u", times % 1000);
+        (void)snprintf(p->mark, sizeof p->mark, "-%u", times % 1000);
 }
 
 static bool person_of_import(struct person *p, const char *import_id)
@@ -143,7 +143,7 @@ static bool person_of_import(struct person *p, const char *import_id)
     if (known == NULL) {
         char path[200];
         long status;
-        snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
+        (void)snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
         json_t *import = fleet_get(path, &status);
         if (status == 200)
             json_object_set_new(people.imports, import_id, json_string(account_of(import)));
@@ -180,7 +180,7 @@ static bool do_root_email(const struct person *p)
 {
     const char *email = data_text(p, "root_email", "");
     char wrong[96];
-    snprintf(wrong, sizeof wrong, "oops-%.60s", email);
+    (void)snprintf(wrong, sizeof wrong, "oops-%.60s", email);
     bool mistaken = svc_is(p->kind, "wrong_email_first") && p->tries == 0;
     if (svc_is(p->kind, "key_revoked")) /* first, so that nobody can see the new address any more */
         world_act(p, "customer.key_deactivate", NULL);
@@ -266,13 +266,13 @@ static bool mailed_code(const struct person *p, char ret[16])
     long status;
     ret[0] = '\0';
     people_escape(data_text(p, "mailbox", ""), to, sizeof to);
-    snprintf(url, sizeof url, "%s/_sim/mail?to=%s", people.self, to);
+    (void)snprintf(url, sizeof url, "%s/_sim/mail?to=%s", people.self, to);
     json_t *mails = people_http("GET", url, NULL, NULL, &status);
     const char *text = svc_text(json_array_get(mails, json_array_size(mails) ? json_array_size(mails) - 1 : 0), "text");
     for (const char *at = text; *at != '\0';) {
         size_t digits = strspn(at, "0123456789");
         if (digits == 6)
-            snprintf(ret, 16, "%.6s", at);
+            (void)snprintf(ret, 16, "%.6s", at);
         at += digits ? digits : 1;
     }
     json_decref(mails);
@@ -294,16 +294,16 @@ static bool say_done(const struct person *p)
         json_object_set_new(body, "second_person", json_string("s.econd@reseller.example"));
     if (key[0] != '\0') {
         if (strstr(svc_text(json_object_get(p->task, "input"), "pattern"), "mfa") != NULL)
-            snprintf(value, sizeof value,
-                     "arn:aws:iam::%s:mfa/operator-security arn:aws:iam::%s:mfa/operator-operations", p->account,
-                     p->account);
+            (void)snprintf(value, sizeof value,
+                           "arn:aws:iam::%s:mfa/operator-security arn:aws:iam::%s:mfa/operator-operations", p->account,
+                           p->account);
         else if (!mailed_code(p, value)) {
             json_decref(body);
             return false; /* the mail is still on its way */
         }
         json_object_set_new(body, key, json_string(value));
     }
-    snprintf(path, sizeof path, "/v1/tasks/%.160s:done", p->task_id);
+    (void)snprintf(path, sizeof path, "/v1/tasks/%.160s:done", p->task_id);
     return fleet_post(path, body);
 }
 
@@ -317,7 +317,7 @@ static bool person_acts(const struct person *p)
             return false;
     if (word)
         return say_done(p);
-    snprintf(path, sizeof path, "/v1/tasks/%.160s:recheck", p->task_id);
+    (void)snprintf(path, sizeof path, "/v1/tasks/%.160s:recheck", p->task_id);
     return fleet_post(path, json_object());
 }
 
@@ -328,7 +328,7 @@ static bool people_quirk(const struct person *p)
         return true;
     if (svc_is(p->kind, "customer_refuses") && svc_is(p->step, "root_mfa_handover")) {
         char path[300];
-        snprintf(path, sizeof path, "/v1/tasks/%.160s:reject", p->task_id);
+        (void)snprintf(path, sizeof path, "/v1/tasks/%.160s:reject", p->task_id);
         fleet_post(path, json_pack("{s:s, s:s}", "by", "jane.doe@customer.example", "reason", "our policy forbids it"));
         return true;
     }
@@ -392,7 +392,7 @@ static void do_tasks(void)
     char after[200] = "", path[400];
     for (int page = 0; page < 1000 && !people.stop; page++) {
         long status;
-        snprintf(path, sizeof path, "/v1/tasks?limit=100%s%s", after[0] ? "&starting_after=" : "", after);
+        (void)snprintf(path, sizeof path, "/v1/tasks?limit=100%s%s", after[0] ? "&starting_after=" : "", after);
         json_t *list = fleet_get(path, &status);
         const json_t *data = json_object_get(list, "data");
         size_t i;
@@ -428,7 +428,7 @@ static void mend(const json_t *import, bool is_held)
         json_object_set_new(body, "by", json_string("o.perator@reseller.example"));
         json_object_set_new(body, "reason", json_string("the customer renamed the role that stood in our way"));
     }
-    snprintf(path, sizeof path, "/v1/imports/%.160s:%s", id, is_held ? "accept" : "retry");
+    (void)snprintf(path, sizeof path, "/v1/imports/%.160s:%s", id, is_held ? "accept" : "retry");
     memory_again(id, p.kind, fleet_post(path, body) && done);
 }
 
@@ -437,8 +437,8 @@ static void do_stopped(const char *state)
     char after[200] = "", path[400];
     for (int page = 0; page < 100 && !people.stop; page++) {
         long status;
-        snprintf(path, sizeof path, "/v1/imports?state=%s&limit=100%s%s", state, after[0] ? "&starting_after=" : "",
-                 after);
+        (void)snprintf(path, sizeof path, "/v1/imports?state=%s&limit=100%s%s", state,
+                       after[0] ? "&starting_after=" : "", after);
         json_t *list = fleet_get(path, &status);
         const json_t *data = json_object_get(list, "data");
         size_t i;
@@ -474,7 +474,7 @@ static void read_token(void)
     size_t bytes = fread(people.token, 1, sizeof people.token - 1, file);
     people.token[bytes] = '\0';
     people.token[strcspn(people.token, " \r\n")] = '\0';
-    fclose(file);
+    (void)fclose(file);
 }
 
 static void *people_run(void *arg)
@@ -499,12 +499,12 @@ static void *people_run(void *arg)
 int sim_people_start(const char *self_url, const char *dispatcher_url, const char *token_file, uint32_t delay_ms,
                      uint64_t seed)
 {
-    snprintf(people.self, sizeof people.self, "%s", self_url);
-    snprintf(people.fleet, sizeof people.fleet, "%s", dispatcher_url);
+    (void)snprintf(people.self, sizeof people.self, "%s", self_url);
+    (void)snprintf(people.fleet, sizeof people.fleet, "%s", dispatcher_url);
     size_t bytes = strlen(people.fleet);
     if (bytes > 0 && people.fleet[bytes - 1] == '/')
         people.fleet[bytes - 1] = '\0';
-    snprintf(people.token_file, sizeof people.token_file, "%s", token_file ? token_file : "");
+    (void)snprintf(people.token_file, sizeof people.token_file, "%s", token_file ? token_file : "");
     people.delay_ms = delay_ms;
     people.random = seed * 2862933555777941757u + 3037000493u;
     people.memory = json_object();

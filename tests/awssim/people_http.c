@@ -55,7 +55,7 @@ void people_http_close(void)
 void people_escape(const char *text, char *ret, size_t room)
 {
     char *escaped = curl_easy_escape(people_curl, text, 0);
-    snprintf(ret, room, "%s", escaped ? escaped : "");
+    (void)snprintf(ret, room, "%s", escaped ? escaped : "");
     curl_free(escaped);
 }
 
@@ -67,7 +67,7 @@ json_t *people_http(const char *method, const char *url, const char *token, cons
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     *ret_status = 0;
     if (token != NULL && token[0] != '\0') {
-        snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", token);
+        (void)snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", token);
         headers = curl_slist_append(headers, authorization);
     }
     curl_easy_reset(people_curl);

@@ -30,7 +30,7 @@ static bool query_value(const struct sim_raw *raw, const char *name, char *ret, 
     for (const char *at = raw->query; *at;) {
         size_t pair = strcspn(at, "&");
         if (pair > bytes && strncmp(at, name, bytes) == 0 && at[bytes] == '=') {
-            snprintf(ret, room, "%.*s", (int)(pair - bytes - 1), at + bytes + 1);
+            (void)snprintf(ret, room, "%.*s", (int)(pair - bytes - 1), at + bytes + 1);
             sim_uri_decode(ret, strlen(ret), true);
             return true;
         }
@@ -96,7 +96,7 @@ static void act(struct sim_request *rq, struct sim_world *w, const json_t *body)
 static void one_world(struct sim_request *rq, const char *rest, const char *method, const json_t *body)
 {
     char account[13];
-    snprintf(account, sizeof account, "%.12s", rest);
+    (void)snprintf(account, sizeof account, "%.12s", rest);
     struct sim_world *w = sim_world_of_account(account);
     const char *verb = strlen(rest) > 12 ? rest + 12 : "";
     bool post = strcmp(method, "POST") == 0;

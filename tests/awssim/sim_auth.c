@@ -38,7 +38,7 @@ static void hmac(const void *key, size_t key_bytes, const char *text, size_t byt
 static const unsigned char *signing_key(const struct signing *s, const char *secret)
 {
     char name[256];
-    snprintf(name, sizeof name, "%s/%s/%s/%s/%s", s->key_id, secret, s->date, s->region, s->service);
+    (void)snprintf(name, sizeof name, "%s/%s/%s/%s/%s", s->key_id, secret, s->date, s->region, s->service);
     unsigned char *key = sim_map_get(&signing_keys, name);
     if (key) {
         cache_hits++;
@@ -162,7 +162,7 @@ static void signature_of(const struct signing *s, const char *secret, const stru
     for (const char *at = s->signed_headers; *at;) {
         char name[128];
         size_t bytes = strcspn(at, ";");
-        snprintf(name, sizeof name, "%.*s", (int)bytes, at);
+        (void)snprintf(name, sizeof name, "%.*s", (int)bytes, at);
         sim_text_printf(&canonical, "%s:", name);
         sim_http_header_joined(raw->http, name, &canonical);
         sim_text_puts(&canonical, "\n");
@@ -244,10 +244,10 @@ static bool take_scope(char *credential, struct signing *s)
     if (strlen(parts[1]) != 8 || strcmp(parts[4], "aws4_request") != 0 || strlen(parts[0]) >= sizeof s->key_id ||
         strlen(parts[2]) >= sizeof s->region || strlen(parts[3]) >= sizeof s->service)
         return false;
-    snprintf(s->key_id, sizeof s->key_id, "%s", parts[0]);
-    snprintf(s->date, sizeof s->date, "%s", parts[1]);
-    snprintf(s->region, sizeof s->region, "%s", parts[2]);
-    snprintf(s->service, sizeof s->service, "%s", parts[3]);
+    (void)snprintf(s->key_id, sizeof s->key_id, "%s", parts[0]);
+    (void)snprintf(s->date, sizeof s->date, "%s", parts[1]);
+    (void)snprintf(s->region, sizeof s->region, "%s", parts[2]);
+    (void)snprintf(s->service, sizeof s->service, "%s", parts[3]);
     return true;
 }
 
@@ -310,12 +310,12 @@ static bool check_age(struct sim_request *rq, const struct signing *s)
     sim_rfc3339(now, at);
     /* x-amz-date has whole seconds: a shorter life must not refuse what was signed in this very second. */
     if (now > signed_ms + past + (sim_options.signature_life_ms ? 1000 : 0)) {
-        snprintf(text, sizeof text, "Signature expired: %s is now earlier than %s (%llu ms of life)", s->at, at,
-                 (unsigned long long)past);
+        (void)snprintf(text, sizeof text, "Signature expired: %s is now earlier than %s (%llu ms of life)", s->at, at,
+                       (unsigned long long)past);
         return refuse(rq, SKEWED, text);
     }
     if (signed_ms > now + life) {
-        snprintf(text, sizeof text, "Signature not yet current: %s is still later than %s", s->at, at);
+        (void)snprintf(text, sizeof text, "Signature not yet current: %s is still later than %s", s->at, at);
         return refuse(rq, SKEWED, text);
     }
     return true;
@@ -349,7 +349,7 @@ static bool payload_hash(struct sim_request *rq, const struct sim_raw *raw, char
     }
     if (strcmp(given, own) != 0 && strcmp(given, "UNSIGNED-PAYLOAD") != 0)
         return refuse(rq, BAD_HASH, "The provided 'x-amz-content-sha256' header does not match what was computed.");
-    snprintf(ret, 65, "%s", given);
+    (void)snprintf(ret, 65, "%s", given);
     return true;
 }
 
@@ -357,22 +357,22 @@ static void set_caller(struct sim_request *rq, const struct signing *s, const st
 {
     rq->world = who->world;
     rq->world->requests++;
-    snprintf(rq->caller_account, sizeof rq->caller_account, "%s", who->account);
-    snprintf(rq->access_key_id, sizeof rq->access_key_id, "%s", s->key_id);
+    (void)snprintf(rq->caller_account, sizeof rq->caller_account, "%s", who->account);
+    (void)snprintf(rq->access_key_id, sizeof rq->access_key_id, "%s", s->key_id);
     if (who->session) {
-        snprintf(rq->caller_type, sizeof rq->caller_type, "AssumedRole");
-        snprintf(rq->session_name, sizeof rq->session_name, "%s", who->session->name);
-        snprintf(rq->caller_arn, sizeof rq->caller_arn, "arn:aws:sts::%s:assumed-role/%s/%s", who->account,
-                 who->session->role, who->session->name);
+        (void)snprintf(rq->caller_type, sizeof rq->caller_type, "AssumedRole");
+        (void)snprintf(rq->session_name, sizeof rq->session_name, "%s", who->session->name);
+        (void)snprintf(rq->caller_arn, sizeof rq->caller_arn, "arn:aws:sts::%s:assumed-role/%s/%s", who->account,
+                       who->session->role, who->session->name);
     } else if (who->user[0]) {
-        snprintf(rq->caller_type, sizeof rq->caller_type, "IAMUser");
+        (void)snprintf(rq->caller_type, sizeof rq->caller_type, "IAMUser");
         const json_t *user =
             json_object_get(json_object_get(sim_account_iam(who->world, who->account), "users"), who->user);
         const char *arn = json_string_value(json_object_get(user, "Arn"));
-        snprintf(rq->caller_arn, sizeof rq->caller_arn, "%s", arn ? arn : "");
+        (void)snprintf(rq->caller_arn, sizeof rq->caller_arn, "%s", arn ? arn : "");
     } else {
-        snprintf(rq->caller_type, sizeof rq->caller_type, "Root");
-        snprintf(rq->caller_arn, sizeof rq->caller_arn, "arn:aws:iam::%s:root", who->account);
+        (void)snprintf(rq->caller_type, sizeof rq->caller_type, "Root");
+        (void)snprintf(rq->caller_arn, sizeof rq->caller_arn, "arn:aws:iam::%s:root", who->account);
     }
 }
 
@@ -390,7 +390,7 @@ bool sim_authenticate(struct sim_request *rq, const struct sim_raw *raw)
     if (!readable || !at || strlen(at) >= sizeof s.at)
         return refuse(rq, INCOMPLETE,
                       "Authorization header requires Credential, SignedHeaders, Signature and X-Amz-Date");
-    snprintf(s.at, sizeof s.at, "%s", at);
+    (void)snprintf(s.at, sizeof s.at, "%s", at);
     struct unsigned_check check = {.s = &s};
     sim_http_each_header(raw->http, check_signed, &check);
     if (check.found)

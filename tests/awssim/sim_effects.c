@@ -18,7 +18,7 @@ int sim_effects_open(const char *file)
 void sim_effects_flush(void)
 {
     if (out)
-        fflush(out);
+        (void)fflush(out);
 }
 
 struct sim_before sim_before(const json_t *resource)
@@ -39,7 +39,7 @@ void sim_effect(struct sim_request *rq, const char *resource_name, struct sim_be
     struct sim_before now = sim_before(after);
     bool repeat = strcmp(before.digest, now.digest) == 0;
     char op[160];
-    snprintf(op, sizeof op, "%s:%s", sim_action_prefix(rq->service), rq->action);
+    (void)snprintf(op, sizeof op, "%s:%s", sim_action_prefix(rq->service), rq->action);
     json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "account", rq->caller_account, "op",
                              op, "resource", resource_name, "before", before.digest, "after", now.digest, "request_id",
                              rq->request_id, "access_key_id", rq->access_key_id, "session", rq->session_name, "at_ms",
@@ -52,7 +52,7 @@ void sim_effect(struct sim_request *rq, const char *resource_name, struct sim_be
         effects++;
     if (out) {
         json_dumpf(line, out, JSON_COMPACT);
-        fputc('\n', out);
+        (void)fputc('\n', out);
     }
     json_t *list = sim_map_get(&by_account, rq->caller_account);
     if (!list) {

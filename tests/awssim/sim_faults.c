@@ -88,7 +88,7 @@ bool sim_faults_set(const char *text)
         double value = bytes < pair ? strtod(at + bytes + 1, &end) : 0;
         ok = bytes < sizeof name && end == at + pair;
         if (ok) {
-            snprintf(name, sizeof name, "%.*s", (int)bytes, at);
+            (void)snprintf(name, sizeof name, "%.*s", (int)bytes, at);
             ok = set_one(name, value);
         }
         at += pair + (at[pair] == ',');
@@ -110,7 +110,7 @@ bool sim_faults_set_json(const json_t *set, const char **ret_why)
         if (strcmp(name, "preset") == 0)
             continue;
         if (strcmp(name, "only") == 0 && json_is_string(value)) {
-            snprintf(faults.only, sizeof faults.only, "%s", json_string_value(value));
+            (void)snprintf(faults.only, sizeof faults.only, "%s", json_string_value(value));
         } else if (!json_is_number(value) || !set_one(name, json_number_value(value))) {
             *ret_why = "known: preset only count latency_ms late_ms throttle before after drop reset slow late (0..1)";
             return false;
@@ -137,8 +137,8 @@ static bool is_aimed_at(const char *service, const char *action)
     if (!faults.only[0])
         return true;
     char name[160], all[64];
-    snprintf(name, sizeof name, "%s:%s", service, action);
-    snprintf(all, sizeof all, "%s:*", service);
+    (void)snprintf(name, sizeof name, "%s:%s", service, action);
+    (void)snprintf(all, sizeof all, "%s:*", service);
     for (const char *at = faults.only; *at;) {
         size_t word = strcspn(at, ",");
         if ((strlen(name) == word && memcmp(at, name, word) == 0) ||

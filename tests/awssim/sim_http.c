@@ -197,7 +197,7 @@ static void add_headers(struct exchange *x, struct MHD_Response *response)
     if (now != date_of) {
         struct tm utc;
         gmtime_r(&now, &utc);
-        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
         date_of = now;
     }
     MHD_add_response_header(response, "Date", date);
@@ -354,7 +354,7 @@ int sim_http_start(const char *listen, char ret_address[64])
     struct sockaddr_in at = {.sin_family = AF_INET};
     if (!colon || (size_t)(colon - listen) >= sizeof host)
         return -1;
-    snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
+    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
     unsigned long port = strtoul(colon + 1, NULL, 10);
     if (inet_pton(AF_INET, host, &at.sin_addr) != 1 || port > 65535)
         return -1;
@@ -370,11 +370,11 @@ int sim_http_start(const char *listen, char ret_address[64])
     socklen_t bytes = sizeof at;
     int fd = MHD_get_daemon_info(the_daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd;
     getsockname(fd, (struct sockaddr *)&at, &bytes);
-    snprintf(ret_address, 64, "http://%s:%u", host, ntohs(at.sin_port));
+    (void)snprintf(ret_address, 64, "http://%s:%u", host, ntohs(at.sin_port));
     struct sigaction stop = {.sa_handler = on_signal};
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     return 0;
 }
 

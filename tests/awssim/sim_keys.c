@@ -27,7 +27,7 @@ static bool find_in_account(struct sim_world *w, const char *account, const char
     json_object_foreach (json_object_get(sim_account_iam(w, account), "users"), name, user) {
         key = json_object_get(json_object_get(user, "access_keys"), key_id);
         if (key) {
-            snprintf(ret->user, sizeof ret->user, "%s", name);
+            (void)snprintf(ret->user, sizeof ret->user, "%s", name);
             ret->key = key;
             return true;
         }
@@ -49,7 +49,7 @@ bool sim_holder_find(const char *key_id, struct sim_holder *ret)
     const struct sim_session *session = sim_map_get(&sessions, key_id);
     if (session) {
         ret->session = session;
-        snprintf(ret->account, sizeof ret->account, "%s", session->account);
+        (void)snprintf(ret->account, sizeof ret->account, "%s", session->account);
         ret->world = sim_world_of_account(session->account);
         ret->secret = session->secret;
         return ret->world != NULL;
@@ -99,9 +99,9 @@ struct sim_session *sim_session_new(const char *account, const char *role, const
         sim_secret_key(part);
         memcpy(s->token + i, part, 41);
     }
-    snprintf(s->account, sizeof s->account, "%s", account);
-    snprintf(s->role, sizeof s->role, "%s", role);
-    snprintf(s->name, sizeof s->name, "%s", name);
+    (void)snprintf(s->account, sizeof s->account, "%s", account);
+    (void)snprintf(s->role, sizeof s->role, "%s", role);
+    (void)snprintf(s->name, sizeof s->name, "%s", name);
     s->expires_ms = sim_now_ms() + life_ms;
     s->policy = policy;
     sim_map_put(&sessions, s->key_id, s);
@@ -130,8 +130,8 @@ void sim_holder_note_use(const char *key_id, const char *service, const char *re
         sim_map_put(&last_uses, key_id, use);
     }
     use->at_ms = sim_now_ms();
-    snprintf(use->service, sizeof use->service, "%s", service);
-    snprintf(use->region, sizeof use->region, "%s", region);
+    (void)snprintf(use->service, sizeof use->service, "%s", service);
+    (void)snprintf(use->region, sizeof use->region, "%s", region);
 }
 
 json_t *sim_key_last_used(const char *key_id)

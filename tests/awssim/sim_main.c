@@ -85,7 +85,7 @@ static uint64_t number(const char *name, const char *text)
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (errno || end == text || *end || text[0] == '-') {
-        fprintf(stderr, "awssim: --%s wants a number, not '%s'\n", name, text);
+        (void)fprintf(stderr, "awssim: --%s wants a number, not '%s'\n", name, text);
         exit(2);
     }
     return value;
@@ -127,7 +127,7 @@ static void take_number(int flag, const char *name, const char *text)
     else if (flag == PEOPLE_DELAY)
         sim_options.people_delay_ms = (uint32_t)value;
     else if (flag == LATENCY) {
-        snprintf(latency, sizeof latency, "latency_ms=%llu", (unsigned long long)value);
+        (void)snprintf(latency, sizeof latency, "latency_ms=%llu", (unsigned long long)value);
         sim_faults_set(latency);
     }
 }
@@ -137,11 +137,11 @@ static void read_flags(int argc, char **argv)
     int flag, at = 0;
     while ((flag = getopt_long(argc, argv, "", flags, &at)) != -1) {
         if (flag == HELP) {
-            fputs(usage, stdout);
+            (void)fputs(usage, stdout);
             exit(0);
         }
         if (flag == '?') {
-            fputs(usage, stderr);
+            (void)fputs(usage, stderr);
             exit(2);
         }
         if (flag == ADMIN_ANYWHERE) {
@@ -149,14 +149,14 @@ static void read_flags(int argc, char **argv)
             continue;
         }
         if (flag == FAULTS && !sim_faults_set(optarg)) {
-            fprintf(stderr, "awssim: --faults does not understand '%s'\n", optarg);
+            (void)fprintf(stderr, "awssim: --faults does not understand '%s'\n", optarg);
             exit(2);
         }
         if (flag != FAULTS && !take_text(flag, optarg))
             take_number(flag, flags[at].name, optarg);
     }
     if (optind < argc) {
-        fprintf(stderr, "awssim: unexpected '%s'\n%s", argv[optind], usage);
+        (void)fprintf(stderr, "awssim: unexpected '%s'\n%s", argv[optind], usage);
         exit(2);
     }
 }
@@ -166,7 +166,7 @@ static int write_address(const char *address)
     if (!sim_options.address_file)
         return 0;
     char temporary[512];
-    snprintf(temporary, sizeof temporary, "%s.new", sim_options.address_file);
+    (void)snprintf(temporary, sizeof temporary, "%s.new", sim_options.address_file);
     FILE *file = fopen(temporary, "we");
     if (!file || fprintf(file, "%s\n", address) < 0 || fclose(file) != 0)
         return -1;
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     if (!sim_traps_set(sim_options.traps))
         return 2;
     if (sim_effects_open(sim_options.effects) != 0) {
-        fprintf(stderr, "awssim: cannot write %s: %s\n", sim_options.effects, strerror(errno));
+        (void)fprintf(stderr, "awssim: cannot write %s: %s\n", sim_options.effects, strerror(errno));
         return 1;
     }
     if (sim_worlds_make(sim_options.kinds, sim_options.orgs, sim_options.accounts_max, sim_options.seed) != 0 ||
@@ -193,11 +193,11 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sim_world_count(); i++)
         sim_index_world(sim_world_at(i));
     if (sim_http_start(sim_options.listen, address) != 0 || write_address(address) != 0) {
-        fprintf(stderr, "awssim: cannot listen on %s: %s\n", sim_options.listen, strerror(errno));
+        (void)fprintf(stderr, "awssim: cannot listen on %s: %s\n", sim_options.listen, strerror(errno));
         return 1;
     }
     printf("awssim: %zu organizations at %s\n", sim_options.orgs, address);
-    fflush(stdout);
+    (void)fflush(stdout);
     if (sim_options.people && sim_people_start(address, sim_options.people, sim_options.people_token_file,
                                                sim_options.people_delay_ms, sim_options.seed) != 0)
         return 1;

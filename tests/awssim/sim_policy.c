@@ -226,6 +226,7 @@ static void add_up(enum verdict *sum, const char *document, const char *action, 
         *sum = one;
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): a user and then its groups, which hold no groups
 static void add_identity(enum verdict *sum, const json_t *iam, const json_t *identity, const char *action,
                          const char *resource, const struct facts *f)
 {
@@ -260,7 +261,7 @@ static const json_t *identity_of(const json_t *iam, const char *arn, bool *ret_r
     char name[128];
     const char *assumed = strstr(arn, ":assumed-role/");
     if (assumed) {
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(assumed + 14, "/"), assumed + 14);
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(assumed + 14, "/"), assumed + 14);
         return json_object_get(json_object_get(iam, "roles"), name);
     }
     const char *last = strrchr(arn, '/');
@@ -300,7 +301,7 @@ bool sim_allowed(struct sim_request *rq, const char *action, const char *resourc
 static bool principal_is(const char *wanted, const char *arn, const char *account)
 {
     char root[64];
-    snprintf(root, sizeof root, "arn:aws:iam::%s:root", account);
+    (void)snprintf(root, sizeof root, "arn:aws:iam::%s:root", account);
     if (strcmp(wanted, "*") == 0 || strcmp(wanted, account) == 0 || strcmp(wanted, root) == 0 ||
         strcmp(wanted, arn) == 0)
         return true;

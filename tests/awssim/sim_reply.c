@@ -10,8 +10,8 @@ void sim_header(struct sim_request *rq, const char *name, const char *value)
     size_t room = sizeof rq->reply_headers / sizeof rq->reply_headers[0];
     if (rq->reply_header_count == room)
         return;
-    snprintf(rq->reply_headers[rq->reply_header_count].name, sizeof rq->reply_headers[0].name, "%s", name);
-    snprintf(rq->reply_headers[rq->reply_header_count].value, sizeof rq->reply_headers[0].value, "%s", value);
+    (void)snprintf(rq->reply_headers[rq->reply_header_count].name, sizeof rq->reply_headers[0].name, "%s", name);
+    (void)snprintf(rq->reply_headers[rq->reply_header_count].value, sizeof rq->reply_headers[0].value, "%s", value);
     rq->reply_header_count++;
 }
 
@@ -57,6 +57,7 @@ void sim_ok_xml(struct sim_request *rq, int status, const char *xml)
 
 static void put_value(struct sim_text *t, const json_t *value);
 
+// NOLINTNEXTLINE(misc-no-recursion): as deep as our own answers
 static void put_element(struct sim_text *t, const char *name, const json_t *value)
 {
     if (json_is_null(value))
@@ -72,6 +73,7 @@ static void put_element(struct sim_text *t, const char *name, const json_t *valu
 }
 
 /* {"$map":{..}} is written as AWS writes maps in XML: entries of key and value. */
+// NOLINTNEXTLINE(misc-no-recursion): as deep as our own answers
 static void put_map(struct sim_text *t, const json_t *map)
 {
     const char *key;
@@ -85,6 +87,7 @@ static void put_map(struct sim_text *t, const json_t *map)
     }
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): as deep as our own answers
 static void put_value(struct sim_text *t, const json_t *value)
 {
     if (json_is_string(value)) {
@@ -126,7 +129,7 @@ void sim_ok_query(struct sim_request *rq, json_t *result)
     sim_text_printf(&t, "<%sResponse xmlns=\"%s\">", rq->action, query_namespace(rq->service));
     if (result) {
         char name[160];
-        snprintf(name, sizeof name, "%sResult", rq->action);
+        (void)snprintf(name, sizeof name, "%sResult", rq->action);
         put_element(&t, name, result);
         json_decref(result);
     }
@@ -161,9 +164,9 @@ static void error_json(struct sim_request *rq, int status, const char *code, con
     json_t *body = json_object();
     char type[256];
     if (sim_trap("json_type_namespaced"))
-        snprintf(type, sizeof type, "com.amazonaws.%s#%s", rq->service, code);
+        (void)snprintf(type, sizeof type, "com.amazonaws.%s#%s", rq->service, code);
     else
-        snprintf(type, sizeof type, "%s", code);
+        (void)snprintf(type, sizeof type, "%s", code);
     json_object_set_new(body, "__type", json_string(type));
     /* AWS is of two minds about the capital; clients must take both. */
     json_object_set_new(body, strcmp(rq->service, "organizations") == 0 ? "Message" : "message", json_string(message));
@@ -179,9 +182,9 @@ static void error_rest(struct sim_request *rq, int status, const char *code, con
     json_t *body = json_object();
     char type[200];
     if (sim_trap("rest_error_in_header")) {
-        snprintf(type, sizeof type, "%s:http://internal.amazon.com/coral/com.amazonaws.%s/", code, rq->service);
+        (void)snprintf(type, sizeof type, "%s:http://internal.amazon.com/coral/com.amazonaws.%s/", code, rq->service);
     } else {
-        snprintf(type, sizeof type, "%s", code);
+        (void)snprintf(type, sizeof type, "%s", code);
         json_object_set_new(body, "code", json_string(code));
     }
     sim_header(rq, "x-amzn-ErrorType", type);
@@ -198,7 +201,7 @@ void sim_error(struct sim_request *rq, int status, const char *code, const char 
     char message[1024];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
+    (void)vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
     enum sim_protocol protocol = sim_protocol_of(rq->service);
     if (protocol == SIM_QUERY)
@@ -216,5 +219,5 @@ void sim_error(struct sim_request *rq, int status, const char *code, const char 
         rq->reply = NULL;
         rq->reply_bytes = 0;
     }
-    snprintf(rq->error_code, sizeof rq->error_code, "%s", code);
+    (void)snprintf(rq->error_code, sizeof rq->error_code, "%s", code);
 }

@@ -133,11 +133,12 @@ static void rest_action(const struct sim_raw *raw, const char *service, char *re
 {
     const char *last = raw->path[0] == '/' ? raw->path + 1 : raw->path;
     if (strcmp(service, "backup") == 0 && strcmp(last, "global-settings") == 0)
-        snprintf(ret, room, "%s", strcmp(raw->method, "GET") == 0 ? "DescribeGlobalSettings" : "UpdateGlobalSettings");
+        (void)snprintf(ret, room, "%s",
+                       strcmp(raw->method, "GET") == 0 ? "DescribeGlobalSettings" : "UpdateGlobalSettings");
     else if (strcmp(last, "getresourceshares") == 0)
-        snprintf(ret, room, "GetResourceShares");
+        (void)snprintf(ret, room, "GetResourceShares");
     else
-        snprintf(ret, room, "%.80s", last);
+        (void)snprintf(ret, room, "%.80s", last);
     ret[0] = (char)toupper((unsigned char)ret[0]);
 }
 
@@ -147,7 +148,7 @@ static void query_action(const struct sim_raw *raw, char *ret, size_t room)
     while (at && *at) {
         size_t pair = strcspn(at, "&");
         if (strncmp(at, "Action=", 7) == 0) {
-            snprintf(ret, room, "%.*s", (int)(pair - 7), at + 7);
+            (void)snprintf(ret, room, "%.*s", (int)(pair - 7), at + 7);
             return;
         }
         at += pair + (at[pair] == '&');
@@ -166,13 +167,13 @@ void sim_request_peek(const struct sim_raw *raw, char service[48], char action[9
     }
     if (!at)
         return;
-    snprintf(service, 48, "%.*s", (int)strcspn(at, "/, "), at);
+    (void)snprintf(service, 48, "%.*s", (int)strcspn(at, "/, "), at);
     switch (sim_protocol_of(service)) {
     case SIM_QUERY:
         query_action(raw, action, 96);
         break;
     case SIM_S3:
-        snprintf(action, 96, "%s", s3_action(raw));
+        (void)snprintf(action, 96, "%s", s3_action(raw));
         break;
     case SIM_REST_JSON:
         rest_action(raw, service, action, 96);
@@ -180,7 +181,7 @@ void sim_request_peek(const struct sim_raw *raw, char service[48], char action[9
     case SIM_JSON: {
         const char *target = sim_http_header(raw->http, "X-Amz-Target");
         const char *dot = target ? strrchr(target, '.') : NULL;
-        snprintf(action, 96, "%s", dot ? dot + 1 : "");
+        (void)snprintf(action, 96, "%s", dot ? dot + 1 : "");
         break;
     }
     }
@@ -287,17 +288,17 @@ static void iam_resource(struct sim_request *rq, char *ret, size_t room)
         const json_t *found = json_object_get(json_object_get(iam, kinds[i].section), name);
         const char *arn = json_string_value(json_object_get(found, "Arn"));
         if (arn)
-            snprintf(ret, room, "%s", arn);
+            (void)snprintf(ret, room, "%s", arn);
         else
-            snprintf(ret, room, "arn:aws:iam::%s:%s%s%s", rq->caller_account, kinds[i].word, path[0] ? path : "/",
-                     name);
+            (void)snprintf(ret, room, "arn:aws:iam::%s:%s%s%s", rq->caller_account, kinds[i].word, path[0] ? path : "/",
+                           name);
         return;
     }
     if (sim_param(rq, "PolicyArn")[0])
-        snprintf(ret, room, "%s", sim_param(rq, "PolicyArn"));
+        (void)snprintf(ret, room, "%s", sim_param(rq, "PolicyArn"));
     else if (sim_param(rq, "PolicyName")[0])
-        snprintf(ret, room, "arn:aws:iam::%s:policy%s%s", rq->caller_account, path[0] ? path : "/",
-                 sim_param(rq, "PolicyName"));
+        (void)snprintf(ret, room, "arn:aws:iam::%s:policy%s%s", rq->caller_account, path[0] ? path : "/",
+                       sim_param(rq, "PolicyName"));
 }
 
 static bool is_permitted(struct sim_request *rq)
@@ -306,13 +307,13 @@ static bool is_permitted(struct sim_request *rq)
     if (strcmp(rq->action, "GetCallerIdentity") == 0)
         return true; /* AWS lets anybody who can sign ask this */
     if (strcmp(rq->service, "sts") == 0 && strcmp(rq->action, "AssumeRole") == 0)
-        snprintf(resource, sizeof resource, "%s", sim_param(rq, "RoleArn"));
+        (void)snprintf(resource, sizeof resource, "%s", sim_param(rq, "RoleArn"));
     if (strcmp(rq->service, "iam") == 0)
         iam_resource(rq, resource, sizeof resource);
     if (strcmp(rq->service, "s3") == 0 && rq->bucket && rq->bucket[0])
-        snprintf(resource, sizeof resource, "arn:aws:s3:::%s%s%s", rq->bucket, rq->key[0] ? "/" : "", rq->key);
-    snprintf(action, sizeof action, "%s:%s", sim_action_prefix(rq->service),
-             strcmp(rq->service, "s3") == 0 ? s3_permission(rq->action) : rq->action);
+        (void)snprintf(resource, sizeof resource, "arn:aws:s3:::%s%s%s", rq->bucket, rq->key[0] ? "/" : "", rq->key);
+    (void)snprintf(action, sizeof action, "%s:%s", sim_action_prefix(rq->service),
+                   strcmp(rq->service, "s3") == 0 ? s3_permission(rq->action) : rq->action);
     if (sim_allowed(rq, action, resource))
         return true;
     enum sim_protocol protocol = sim_protocol_of(rq->service);

@@ -67,7 +67,7 @@ bool sim_service_is_global(const char *service)
 const char *sim_event_source(const char *service)
 {
     static char source[80];
-    snprintf(source, sizeof source, "%s.amazonaws.com", strcmp(service, "tax") == 0 ? "taxsettings" : service);
+    (void)snprintf(source, sizeof source, "%s.amazonaws.com", strcmp(service, "tax") == 0 ? "taxsettings" : service);
     return source;
 }
 
@@ -76,7 +76,7 @@ void sim_ops_index(void)
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const struct sim_op *op = tables[t]; op->service; op++) {
             char name[160];
-            snprintf(name, sizeof name, "%s:%s", op->service, op->action);
+            (void)snprintf(name, sizeof name, "%s:%s", op->service, op->action);
             sim_map_put(&index_of_ops, name, (void *)(uintptr_t)op);
         }
 }

@@ -91,7 +91,7 @@ void sim_rfc3339(uint64_t ms, char ret[32])
     time_t seconds = (time_t)(ms / 1000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    (void)strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
 /* ---- randomness and ids ---- */
@@ -122,8 +122,8 @@ static uint64_t plain_random(void)
 void sim_request_id(char ret[40])
 {
     uint64_t a = plain_random(), b = plain_random();
-    snprintf(ret, 40, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16) & 0xffff,
-             (unsigned)a & 0xfff, (unsigned)(b >> 48) & 0xfff, (unsigned long long)(b & 0xffffffffffffu));
+    (void)snprintf(ret, 40, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)(a >> 32), (unsigned)(a >> 16) & 0xffff,
+                   (unsigned)a & 0xfff, (unsigned)(b >> 48) & 0xfff, (unsigned long long)(b & 0xffffffffffffu));
 }
 
 static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -131,7 +131,7 @@ static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 void sim_key_id(const char *prefix, const char *account, char ret[21])
 {
     uint64_t number = strtoull(account, NULL, 10);
-    snprintf(ret, 5, "%s", prefix);
+    (void)snprintf(ret, 5, "%s", prefix);
     for (int i = 0; i < 8; i++)
         ret[4 + i] = base32[(number >> (35 - 5 * i)) & 31];
     uint64_t random = sim_random();
@@ -164,7 +164,7 @@ bool sim_account_of_key(const char *key_id, char ret[13])
     }
     if (number > 999999999999u)
         return false;
-    snprintf(ret, 13, "%012llu", (unsigned long long)number);
+    (void)snprintf(ret, 13, "%012llu", (unsigned long long)number);
     return true;
 }
 
@@ -253,7 +253,7 @@ bool sim_trap(const char *name)
     for (size_t i = 0; i < trap_count; i++)
         if (strcmp(traps[i].name, name) == 0)
             return traps[i].on;
-    fprintf(stderr, "awssim: no trap is called %s; add it to traps.def\n", name);
+    (void)fprintf(stderr, "awssim: no trap is called %s; add it to traps.def\n", name);
     abort();
 }
 
@@ -264,7 +264,7 @@ static bool trap_switch(const char *name, size_t bytes, bool on)
             traps[i].on = on;
             return true;
         }
-    fprintf(stderr, "awssim: no trap is called %.*s\n", (int)bytes, name);
+    (void)fprintf(stderr, "awssim: no trap is called %.*s\n", (int)bytes, name);
     return false;
 }
 

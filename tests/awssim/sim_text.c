@@ -8,7 +8,7 @@
 
 void sim_text_add(struct sim_text *t, const char *data, size_t bytes)
 {
-    if (t->bytes + bytes + 1 > t->room) {
+    if (t->data == NULL || t->bytes + bytes + 1 > t->room) {
         size_t room = t->room ? t->room : 256;
         while (room < t->bytes + bytes + 1)
             room *= 2;
@@ -43,7 +43,7 @@ void sim_text_printf(struct sim_text *t, const char *fmt, ...)
         char *big = malloc((size_t)n + 1);
         if (!big)
             abort();
-        vsnprintf(big, (size_t)n + 1, fmt, again);
+        (void)vsnprintf(big, (size_t)n + 1, fmt, again);
         sim_text_add(t, big, (size_t)n);
         free(big);
     }

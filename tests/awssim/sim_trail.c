@@ -93,7 +93,7 @@ static json_t *parameters(const struct sim_request *rq)
         char small[96];
         if (strcmp(name, "Action") == 0 || strcmp(name, "Version") == 0)
             continue;
-        snprintf(small, sizeof small, "%s", name);
+        (void)snprintf(small, sizeof small, "%s", name);
         small[0] = (char)tolower((unsigned char)small[0]);
         json_object_set(shown, small, value);
     }

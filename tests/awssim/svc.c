@@ -11,7 +11,7 @@ json_t *svc_textf(const char *fmt, ...)
     char text[2048];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     return json_string(text);
 }

@@ -200,7 +200,7 @@ static bool channel_repeated(struct sim_request *rq, const char *token, const js
         return true;
     }
     char resource[64];
-    snprintf(resource, sizeof resource, "channel.relationships.%s", svc_text(known, "id"));
+    (void)snprintf(resource, sizeof resource, "channel.relationships.%s", svc_text(known, "id"));
     sim_effect(rq, resource, sim_before(one), one);
     sim_ok_json(
         rq, json_pack("{s:{s:s, s:s}}", "relationshipDetail", "arn", svc_text(one, "arn"), "id", svc_text(one, "id")));
@@ -232,7 +232,7 @@ static void channel_create(struct sim_request *rq)
     if (token[0] != '\0')
         json_object_set_new(channel_map(rq->world, "tokens"), token,
                             json_pack("{s:o, s:s}", "asked", json_deep_copy(rq->params), "id", id));
-    snprintf(resource, sizeof resource, "channel.relationships.%s", id);
+    (void)snprintf(resource, sizeof resource, "channel.relationships.%s", id);
     sim_effect(rq, resource, before, one);
     sim_ok_json(rq, json_pack("{s:{s:s, s:s}}", "relationshipDetail", "arn", svc_text(one, "arn"), "id", id));
 }
@@ -262,8 +262,8 @@ static void channel_delete(struct sim_request *rq)
     if (one == NULL)
         return;
     char resource[64], id[20];
-    snprintf(id, sizeof id, "%s", svc_text(one, "id"));
-    snprintf(resource, sizeof resource, "channel.relationships.%s", id);
+    (void)snprintf(id, sizeof id, "%s", svc_text(one, "id"));
+    (void)snprintf(resource, sizeof resource, "channel.relationships.%s", id);
     struct sim_before before = sim_before(one);
     json_object_del(channel_map(rq->world, "relationships"), id);
     sim_effect(rq, resource, before, NULL);

@@ -4,8 +4,10 @@
  * bool}}. */
 #include "svc.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAGE_MAX 50
 #define RATE_SLOTS 4096
@@ -53,7 +55,8 @@ static bool trail_matches_attribute(const json_t *event, const json_t *attribute
 static bool trail_matches(const struct sim_request *rq, const json_t *event, uint64_t visible_until)
 {
     const json_t *start = json_object_get(rq->params, "StartTime"), *end = json_object_get(rq->params, "EndTime");
-    double seconds = (double)(svc_number(event, "time_ms") / 1000);
+    uint64_t whole = svc_number(event, "time_ms") / 1000; /* as AWS gives it */
+    double seconds = (double)whole;
     const char *region = svc_text(json_object_get(event, "CloudTrailEvent"), "awsRegion");
     if (svc_number(event, "visible_ms") > visible_until)
         return false;
@@ -112,6 +115,18 @@ static void trail_disorder(json_t *list)
     }
 }
 
+static bool read_token(const char *token, size_t *ret_start, unsigned long long *ret_until)
+{
+    char *end = NULL;
+    if (strncmp(token, "at-", 3) != 0 || !isdigit((unsigned char)token[3]))
+        return false;
+    *ret_start = strtoul(token + 3, &end, 10);
+    if (*end != '-' || !isdigit((unsigned char)end[1]))
+        return false;
+    *ret_until = strtoull(end + 1, &end, 10);
+    return *end == '\0';
+}
+
 static void trail_lookup(struct sim_request *rq)
 {
     const char *code;
@@ -126,7 +141,7 @@ static void trail_lookup(struct sim_request *rq)
     unsigned long long until = sim_now_ms();
     size_t start = 0, at = 0, max = PAGE_MAX;
     const char *token = sim_param(rq, "NextToken");
-    if (token[0] != '\0' && sscanf(token, "at-%zu-%llu", &start, &until) != 2) {
+    if (token[0] != '\0' && !read_token(token, &start, &until)) {
         sim_error(rq, 400, "InvalidNextTokenException", "The token is not valid.");
         return;
     }

@@ -149,7 +149,7 @@ json_t *iam_new_id(const char *prefix)
     uint64_t random = sim_random();
     for (int i = 4; i < 12; i++, random >>= 5)
         key[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[random & 31];
-    snprintf(id, sizeof id, "%sX", key);
+    (void)snprintf(id, sizeof id, "%sX", key);
     return json_string(id);
 }
 

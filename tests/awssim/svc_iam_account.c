@@ -357,7 +357,7 @@ static void list_virtual_mfa(struct sim_request *rq)
 {
     json_t *list = json_array();
     char arn[64];
-    snprintf(arn, sizeof arn, "arn:aws:iam::%s:root", rq->caller_account);
+    (void)snprintf(arn, sizeof arn, "arn:aws:iam::%s:root", rq->caller_account);
     if (!svc_is(sim_param(rq, "AssignmentStatus"), "Unassigned")) {
         add_virtual(rq, list, json_object_get(sim_account_root(rq->world, rq->caller_account), "mfa_devices"), arn,
                     rq->caller_account);

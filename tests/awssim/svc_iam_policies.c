@@ -35,7 +35,8 @@ static void changed(struct sim_request *rq, const json_t *owner, struct sim_befo
 {
     enum iam_kind kind = kind_of(rq);
     char resource[160];
-    snprintf(resource, sizeof resource, "iam.%s.%s", iam_words[kind].section, sim_param(rq, iam_words[kind].name));
+    (void)snprintf(resource, sizeof resource, "iam.%s.%s", iam_words[kind].section,
+                   sim_param(rq, iam_words[kind].name));
     sim_effect(rq, resource, before, owner);
     sim_ok_query(rq, NULL);
 }
@@ -178,7 +179,7 @@ static json_t *policy_reply(struct sim_request *rq, const json_t *policy, bool w
 static void policy_changed(struct sim_request *rq, const json_t *policy, const char *name, struct sim_before before)
 {
     char resource[200];
-    snprintf(resource, sizeof resource, "iam.policies.%s", name);
+    (void)snprintf(resource, sizeof resource, "iam.policies.%s", name);
     sim_effect(rq, resource, before, policy);
 }
 
@@ -287,7 +288,7 @@ static void create_policy_version(struct sim_request *rq)
     struct sim_before before = sim_before(policy);
     json_int_t next = json_integer_value(json_object_get(policy, "next_version"));
     char id[24];
-    snprintf(id, sizeof id, "v%lld", (long long)(next > 1 ? next : 2));
+    (void)snprintf(id, sizeof id, "v%lld", (long long)(next > 1 ? next : 2));
     json_object_set_new(policy, "next_version", json_integer((next > 1 ? next : 2) + 1));
     json_t *version = json_pack("{s:s, s:o}", "document", document, "CreateDate", iam_now());
     json_object_set_new(versions, id, version);
@@ -354,7 +355,7 @@ static void delete_policy(struct sim_request *rq)
     }
     struct sim_before before = sim_before(policy);
     char name[140];
-    snprintf(name, sizeof name, "%s", svc_text(policy, "PolicyName"));
+    (void)snprintf(name, sizeof name, "%s", svc_text(policy, "PolicyName"));
     json_object_del(iam_all(rq, IAM_POLICY), name);
     policy_changed(rq, NULL, name, before);
     sim_ok_query(rq, NULL);

@@ -29,7 +29,7 @@ static bool principal_exists(const char *principal)
     if (strcmp(principal + 25, ":root") == 0)
         return true;
     char account[13];
-    snprintf(account, sizeof account, "%.12s", principal + 13);
+    (void)snprintf(account, sizeof account, "%.12s", principal + 13);
     struct sim_world *w = sim_world_of_account(account);
     if (!w || !last)
         return false;
@@ -104,7 +104,7 @@ static void create_role(struct sim_request *rq)
         json_object_set_new(role, "Description", json_string(sim_param(rq, "Description")));
     json_object_set_new(all, name, role);
     char resource[128];
-    snprintf(resource, sizeof resource, "iam.roles.%s", name);
+    (void)snprintf(resource, sizeof resource, "iam.roles.%s", name);
     sim_effect(rq, resource, sim_before(NULL), role);
     sim_ok_query(rq, json_pack("{s:o}", "Role", role_reply(role, true)));
 }
@@ -130,7 +130,7 @@ static void list_roles(struct sim_request *rq)
 static void changed(struct sim_request *rq, const json_t *role, struct sim_before before)
 {
     char resource[128];
-    snprintf(resource, sizeof resource, "iam.roles.%s", svc_text(role, "RoleName"));
+    (void)snprintf(resource, sizeof resource, "iam.roles.%s", svc_text(role, "RoleName"));
     sim_effect(rq, resource, before, role);
     sim_ok_query(rq, NULL);
 }
@@ -165,7 +165,7 @@ static void update_role(struct sim_request *rq)
         json_object_set_new(role, "MaxSessionDuration",
                             json_integer(strtol(sim_param(rq, "MaxSessionDuration"), NULL, 10)));
     char resource[128];
-    snprintf(resource, sizeof resource, "iam.roles.%s", svc_text(role, "RoleName"));
+    (void)snprintf(resource, sizeof resource, "iam.roles.%s", svc_text(role, "RoleName"));
     sim_effect(rq, resource, before, role);
     sim_ok_query(rq, json_object());
 }
@@ -184,7 +184,7 @@ static void delete_role(struct sim_request *rq)
     }
     struct sim_before before = sim_before(role);
     char resource[128];
-    snprintf(resource, sizeof resource, "iam.roles.%s", name);
+    (void)snprintf(resource, sizeof resource, "iam.roles.%s", name);
     json_object_del(iam_all(rq, IAM_ROLE), name);
     sim_effect(rq, resource, before, NULL);
     sim_ok_query(rq, NULL);

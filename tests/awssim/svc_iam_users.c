@@ -8,7 +8,7 @@
 static void changed(struct sim_request *rq, const char *name, struct sim_before before, const json_t *user)
 {
     char resource[128];
-    snprintf(resource, sizeof resource, "iam.users.%s", name);
+    (void)snprintf(resource, sizeof resource, "iam.users.%s", name);
     sim_effect(rq, resource, before, user);
 }
 

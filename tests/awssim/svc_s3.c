@@ -24,7 +24,7 @@ static void owner_of(struct sim_request *rq, char ret[13], const json_t **ret_bu
     struct sim_world *w = sim_world_of_bucket(rq->bucket);
     *ret_bucket = w ? json_object_get(s3_buckets(w), rq->bucket) : NULL;
     const json_t *squatted = json_object_get(json_object_get(sim_section(rq->world, "s3"), "squatted"), rq->bucket);
-    snprintf(ret, 13, "%s", w ? w->account : squatted ? "?" : "");
+    (void)snprintf(ret, 13, "%s", w ? w->account : squatted ? "?" : "");
 }
 
 json_t *s3_bucket(struct sim_request *rq)
@@ -61,7 +61,7 @@ json_t *s3_bucket(struct sim_request *rq)
 void s3_changed(struct sim_request *rq, struct sim_before before, const json_t *bucket)
 {
     char resource[128];
-    snprintf(resource, sizeof resource, "s3.buckets.%s", rq->bucket);
+    (void)snprintf(resource, sizeof resource, "s3.buckets.%s", rq->bucket);
     sim_effect(rq, resource, before, bucket);
 }
 
@@ -131,7 +131,7 @@ static bool place_is_fine(struct sim_request *rq)
     if (rq->body_bytes > 0) {
         json_t *parsed = sim_xml_parse(rq->body, rq->body_bytes);
         const json_t *body = json_object_get(parsed, "CreateBucketConfiguration");
-        snprintf(constraint, sizeof constraint, "%s", svc_text(body, "LocationConstraint"));
+        (void)snprintf(constraint, sizeof constraint, "%s", svc_text(body, "LocationConstraint"));
         json_decref(parsed);
         if (!parsed) {
             sim_error(rq, 400, "MalformedXML", "The XML you provided was not well-formed");
@@ -204,7 +204,7 @@ static void create_bucket(struct sim_request *rq)
     json_object_set_new(buckets, rq->bucket, bucket);
     sim_index_world(rq->world);
     s3_changed(rq, sim_before(NULL), bucket);
-    snprintf(location, sizeof location, "/%s", rq->bucket);
+    (void)snprintf(location, sizeof location, "/%s", rq->bucket);
     sim_header(rq, "Location", location);
     sim_ok_empty(rq, 200);
 }
@@ -356,8 +356,9 @@ static void put_object(struct sim_request *rq)
     json_t *body = json_stringn(rq->body ? rq->body : "", rq->body_bytes);
     json_t *object = json_pack("{s:I, s:s, s:o, s:o}", "size", (json_int_t)rq->body_bytes, "etag", etag, "LastModified",
                                iam_now(), "body", body ? body : json_string(""));
+    // NOLINTNEXTLINE(readability-suspicious-call-argument): jansson's parameter is called object
     json_object_set_new(objects, rq->key, object);
-    snprintf(resource, sizeof resource, "s3.objects.%s/%.1000s", rq->bucket, rq->key);
+    (void)snprintf(resource, sizeof resource, "s3.objects.%s/%.1000s", rq->bucket, rq->key);
     sim_effect(rq, resource, before, object);
     sim_header(rq, "ETag", etag);
     sim_ok_empty(rq, 200);
@@ -372,7 +373,7 @@ static void delete_object(struct sim_request *rq)
     struct sim_before before = sim_before(json_object_get(objects, rq->key));
     char resource[1200];
     json_object_del(objects, rq->key);
-    snprintf(resource, sizeof resource, "s3.objects.%s/%.1000s", rq->bucket, rq->key);
+    (void)snprintf(resource, sizeof resource, "s3.objects.%s/%.1000s", rq->bucket, rq->key);
     sim_effect(rq, resource, before, NULL);
     s3_done(rq, true);
 }

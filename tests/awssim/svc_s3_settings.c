@@ -172,9 +172,9 @@ static void get_ownership(struct sim_request *rq)
         unset(rq, "OwnershipControlsNotFoundError", "<OwnershipControls" XMLNS "/>");
         return;
     }
-    snprintf(xml, sizeof xml,
-             "<OwnershipControls" XMLNS "><Rule><ObjectOwnership>%s</ObjectOwnership></Rule></OwnershipControls>",
-             svc_text(bucket, "ownership"));
+    (void)snprintf(xml, sizeof xml,
+                   "<OwnershipControls" XMLNS "><Rule><ObjectOwnership>%s</ObjectOwnership></Rule></OwnershipControls>",
+                   svc_text(bucket, "ownership"));
     sim_ok_xml(rq, 200, xml);
 }
 
@@ -309,10 +309,10 @@ static void get_versioning(struct sim_request *rq)
         return;
     /* Never set is an element without Status here: S3 is not of one mind about "unset". */
     if (status[0])
-        snprintf(xml, sizeof xml, "<VersioningConfiguration" XMLNS "><Status>%s</Status></VersioningConfiguration>",
-                 status);
+        (void)snprintf(xml, sizeof xml,
+                       "<VersioningConfiguration" XMLNS "><Status>%s</Status></VersioningConfiguration>", status);
     else
-        snprintf(xml, sizeof xml, "<VersioningConfiguration" XMLNS "/>");
+        (void)snprintf(xml, sizeof xml, "<VersioningConfiguration" XMLNS "/>");
     sim_ok_xml(rq, 200, xml);
 }
 
@@ -344,12 +344,12 @@ static void get_acl(struct sim_request *rq)
     char xml[512];
     if (!bucket)
         return;
-    snprintf(xml, sizeof xml,
-             "<AccessControlPolicy" XMLNS "><Owner><ID>%s</ID></Owner><AccessControlList><Grant><Grantee "
-             "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"><ID>%s</ID></Grantee>"
-             "<Permission>%s</Permission></Grant></AccessControlList></AccessControlPolicy>",
-             rq->caller_account, rq->caller_account,
-             svc_is(svc_text(bucket, "acl"), "private") ? "FULL_CONTROL" : "READ");
+    (void)snprintf(
+        xml, sizeof xml,
+        "<AccessControlPolicy" XMLNS "><Owner><ID>%s</ID></Owner><AccessControlList><Grant><Grantee "
+        "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"><ID>%s</ID></Grantee>"
+        "<Permission>%s</Permission></Grant></AccessControlList></AccessControlPolicy>",
+        rq->caller_account, rq->caller_account, svc_is(svc_text(bucket, "acl"), "private") ? "FULL_CONTROL" : "READ");
     sim_ok_xml(rq, 200, xml);
 }
 

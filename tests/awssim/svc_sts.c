@@ -11,13 +11,13 @@ static void get_caller_identity(struct sim_request *rq)
     json_t *iam = sim_account_iam(rq->world, rq->caller_account);
     if (session) {
         const json_t *role = json_object_get(json_object_get(iam, "roles"), session->role);
-        snprintf(user_id, sizeof user_id, "%s:%s", svc_text(role, "RoleId"), session->name);
+        (void)snprintf(user_id, sizeof user_id, "%s:%s", svc_text(role, "RoleId"), session->name);
     } else if (svc_is(rq->caller_type, "Root")) {
-        snprintf(user_id, sizeof user_id, "%s", rq->caller_account);
+        (void)snprintf(user_id, sizeof user_id, "%s", rq->caller_account);
     } else {
         const char *name = strrchr(rq->caller_arn, '/');
         const json_t *user = json_object_get(json_object_get(iam, "users"), name ? name + 1 : "");
-        snprintf(user_id, sizeof user_id, "%s", svc_text(user, "UserId"));
+        (void)snprintf(user_id, sizeof user_id, "%s", svc_text(user, "UserId"));
     }
     sim_ok_query(rq,
                  json_pack("{s:s, s:s, s:s}", "Arn", rq->caller_arn, "UserId", user_id, "Account", rq->caller_account));
@@ -69,7 +69,7 @@ static json_t *find_role(const char *arn, struct sim_world **ret_world, char ret
     const char *name = strrchr(arn, '/');
     if (strncmp(arn, "arn:aws:iam::", 13) != 0 || strlen(arn) < 27 || strncmp(arn + 25, ":role/", 6) != 0 || !name)
         return NULL;
-    snprintf(ret_account, 13, "%.12s", arn + 13);
+    (void)snprintf(ret_account, 13, "%.12s", arn + 13);
     *ret_world = sim_world_of_account(ret_account);
     if (!*ret_world)
         return NULL;
@@ -109,8 +109,8 @@ static void assume_role(struct sim_request *rq)
     struct sim_session *s = sim_session_new(account, name, sim_param(rq, "RoleSessionName"), life_s * 1000, policy);
     char expires[32], id[128], assumed[256];
     sim_rfc3339(s->expires_ms, expires);
-    snprintf(id, sizeof id, "%s:%s", svc_text(role, "RoleId"), s->name);
-    snprintf(assumed, sizeof assumed, "arn:aws:sts::%s:assumed-role/%s/%s", account, name, s->name);
+    (void)snprintf(id, sizeof id, "%s:%s", svc_text(role, "RoleId"), s->name);
+    (void)snprintf(assumed, sizeof assumed, "arn:aws:sts::%s:assumed-role/%s/%s", account, name, s->name);
     sim_ok_query(rq, json_pack("{s:{s:s, s:s, s:s, s:s}, s:{s:s, s:s}}", "Credentials", "AccessKeyId", s->key_id,
                                "SecretAccessKey", s->secret, "SessionToken", s->token, "Expiration", expires,
                                "AssumedRoleUser", "AssumedRoleId", id, "Arn", assumed));

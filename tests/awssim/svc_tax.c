@@ -206,7 +206,7 @@ static void tax_put(struct sim_request *rq)
     }
     json_object_set_new(accounts, account, one);
     char resource[64];
-    snprintf(resource, sizeof resource, "tax.accounts.%s", account);
+    (void)snprintf(resource, sizeof resource, "tax.accounts.%s", account);
     sim_effect(rq, resource, before, one);
     sim_ok_json(rq, json_pack("{s:s}", "status", svc_text(one, "status")));
 }
@@ -228,7 +228,7 @@ static void tax_delete(struct sim_request *rq)
     json_object_del(one, "status");
     json_object_del(one, "settles_ms");
     char resource[64];
-    snprintf(resource, sizeof resource, "tax.accounts.%s", account);
+    (void)snprintf(resource, sizeof resource, "tax.accounts.%s", account);
     sim_effect(rq, resource, before, one);
     sim_ok_json(rq, json_object());
 }

@@ -93,7 +93,7 @@ json_t *make_id(struct make *m, const char *prefix, size_t letters, bool upper)
 void make_key(struct make *m, const char *account, char ret_id[21], char ret_secret[41])
 {
     uint64_t number = strtoull(account, NULL, 10);
-    memcpy(ret_id, "AKIA", 4);
+    (void)snprintf(ret_id, 21, "AKIA");
     for (int i = 0; i < 8; i++)
         ret_id[4 + i] = upper_letters[(number >> (35 - 5 * i)) & 31];
     make_letters(m, true, 8, ret_id + 12);
@@ -126,7 +126,7 @@ uint64_t make_past(struct make *m, unsigned days_min, unsigned days_max)
 void make_member_account(const struct make *m, unsigned n, char ret[13])
 {
     unsigned long long base = strtoull(m->w->account, NULL, 10);
-    snprintf(ret, 13, "%012llu", (base + n) % 1000000000000u);
+    (void)snprintf(ret, 13, "%012llu", (base + n) % 1000000000000u);
 }
 
 json_t *make_section(struct make *m, const char *name)
@@ -164,10 +164,10 @@ static void make_names(struct make *m)
         if (isalpha((unsigned char)base[i])) /* the locale is C: what is not ASCII falls out */
             slug[at++] = (char)tolower((unsigned char)base[i]);
     slug[at] = '\0';
-    snprintf(m->id, sizeof m->id, "%s%u", slug, m->index);
-    snprintf(m->name, sizeof m->name, "%s %s %u", base, company_forms[form], m->index % 100000);
-    snprintf(m->domain, sizeof m->domain, "%s%u.example", slug, m->index);
-    snprintf(m->country, sizeof m->country, "%s", company_countries[form]);
+    (void)snprintf(m->id, sizeof m->id, "%s%u", slug, m->index);
+    (void)snprintf(m->name, sizeof m->name, "%s %s %u", base, company_forms[form], m->index % 100000);
+    (void)snprintf(m->domain, sizeof m->domain, "%s%u.example", slug, m->index);
+    (void)snprintf(m->country, sizeof m->country, "%s", company_countries[form]);
 }
 
 static void make_customer(struct make *m, uint64_t seed)
@@ -223,7 +223,7 @@ static struct sim_world *world_blank(const char *account, const struct sim_kind 
     struct sim_world *w = calloc(1, sizeof *w);
     if (w == NULL)
         abort();
-    snprintf(w->account, sizeof w->account, "%s", account);
+    (void)snprintf(w->account, sizeof w->account, "%s", account);
     w->kind = kind;
     w->seed = seed;
     w->state = json_object();
@@ -283,8 +283,8 @@ struct sim_world *sim_world_new(const char *kind_name, uint64_t seed, int index)
     char account[13];
     /* Worlds made later count from 100,000: they get a first digit of their own. The last three digits are for members.
      */
-    snprintf(account, sizeof account, "%u%03u%05u000", 2 + (unsigned)index / 100000 % 6, (unsigned)(seed % 1000),
-             (unsigned)index % 100000);
+    (void)snprintf(account, sizeof account, "%u%03u%05u000", 2 + (unsigned)index / 100000 % 6, (unsigned)(seed % 1000),
+                   (unsigned)index % 100000);
     if (kind == NULL || index < 0 || sim_world_by_account(account) != NULL)
         return NULL;
     struct sim_world *w = world_blank(account, kind, seed);
@@ -321,9 +321,9 @@ static bool kinds_chosen(const char *kinds, bool *chosen)
     for (const char *at = kinds; !all && *at != '\0';) {
         char word[64];
         size_t bytes = strcspn(at, ",");
-        snprintf(word, sizeof word, "%.*s", (int)(bytes < 60 ? bytes : 60), at);
+        (void)snprintf(word, sizeof word, "%.*s", (int)(bytes < 60 ? bytes : 60), at);
         if (kind_by_name(word) == NULL) {
-            fprintf(stderr, "orgimport-awssim: no kind of world is called %s; worlds.def lists them\n", word);
+            (void)fprintf(stderr, "orgimport-awssim: no kind of world is called %s; worlds.def lists them\n", word);
             return false;
         }
         at += bytes + (at[bytes] == ',');
@@ -349,7 +349,7 @@ int sim_worlds_make(const char *kinds, size_t orgs, uint32_t accounts_max, uint6
         size_t turn = halves ? i / 2 + (size_t)(seed * 7) : i;
         const char *name = halves && i % 2 == 0 ? "healthy" : sim_kinds[list[turn % count]].name;
         if (sim_world_new(name, seed, (int)i + 1) == NULL) {
-            fprintf(stderr, "orgimport-awssim: more than 99,999 organizations are not possible\n");
+            (void)fprintf(stderr, "orgimport-awssim: more than 99,999 organizations are not possible\n");
             return -1;
         }
     }

@@ -45,14 +45,14 @@ static void billing_reports(struct make *m)
 {
     char bucket[64], report[64];
     unsigned count = (unsigned)make_below(m, 4);
-    snprintf(bucket, sizeof bucket, "%s-cost-reports-%s", m->id, m->w->account);
+    (void)snprintf(bucket, sizeof bucket, "%s-cost-reports-%s", m->id, m->w->account);
     make_map(m, "cur", "reports");
     if (count == 0)
         return;
     json_t *made = make_bucket(m, bucket, "us-east-1");
     json_object_set_new(made, "policy", billing_cur_policy(m, bucket));
     for (unsigned i = 0; i < count; i++) {
-        snprintf(report, sizeof report, "%s-costs-%u", m->id, i + 1);
+        (void)snprintf(report, sizeof report, "%s-costs-%u", m->id, i + 1);
         make_report(m, report, bucket, "us-east-1");
     }
 }
@@ -64,7 +64,7 @@ static void billing_buckets(struct make *m)
     unsigned count = 1 + (unsigned)make_below(m, 5);
     for (unsigned i = 0; i < count; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s-%s-%s", m->id, uses[i], m->w->account);
+        (void)snprintf(name, sizeof name, "%s-%s-%s", m->id, uses[i], m->w->account);
         json_t *bucket = make_bucket(m, name, regions[make_below(m, 3)]);
         if (make_chance(m, 40))
             make_tag(bucket, "tags", "owner", "platform");
@@ -134,7 +134,7 @@ static void billing_contact(struct make *m)
 static void billing_trail(struct make *m)
 {
     char bucket[64];
-    snprintf(bucket, sizeof bucket, "%s-org-trail-%s", m->id, m->w->account);
+    (void)snprintf(bucket, sizeof bucket, "%s-org-trail-%s", m->id, m->w->account);
     make_bucket(m, bucket, "us-east-1");
     json_t *trail = json_pack("{s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:b, s:b, s:b}", "Name", "org-trail", "S3BucketName",
                               bucket, "HomeRegion", "us-east-1", "TrailARN",

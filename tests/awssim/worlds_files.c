@@ -34,7 +34,7 @@ static FILE *file_open(const char *path, mode_t mode)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (file == NULL) {
-        fprintf(stderr, "orgimport-awssim: cannot write %s: %s\n", path, strerror(errno));
+        (void)fprintf(stderr, "orgimport-awssim: cannot write %s: %s\n", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return NULL;
@@ -48,7 +48,7 @@ static int file_close(FILE *file, const char *path)
     bool bad = ferror(file) != 0;
     if (fclose(file) == 0 && !bad)
         return 0;
-    fprintf(stderr, "orgimport-awssim: cannot write %s: %s\n", path, strerror(errno));
+    (void)fprintf(stderr, "orgimport-awssim: cannot write %s: %s\n", path, strerror(errno));
     return -1;
 }
 
@@ -86,16 +86,16 @@ static const char *csv_value(const json_t *customer, const char *column)
 static void csv_write(FILE *file, const char *value)
 {
     if (value[strcspn(value, ",\"\r\n")] == '\0') {
-        fputs(value, file);
+        (void)fputs(value, file);
         return;
     }
-    fputc('"', file);
+    (void)fputc('"', file);
     for (const char *at = value; *at != '\0'; at++) {
         if (*at == '"')
-            fputc('"', file);
-        fputc(*at, file);
+            (void)fputc('"', file);
+        (void)fputc(*at, file);
     }
-    fputc('"', file);
+    (void)fputc('"', file);
 }
 
 static int write_customers(const char *path)
@@ -104,18 +104,18 @@ static int write_customers(const char *path)
     if (file == NULL)
         return -1;
     for (size_t c = 0; c < CSV_COLUMNS; c++)
-        fprintf(file, "%s%s", c ? "," : "", csv_columns[c]);
-    fputs("\r\n", file);
+        (void)fprintf(file, "%s%s", c ? "," : "", csv_columns[c]);
+    (void)fputs("\r\n", file);
     for (size_t i = 0; i < sim_world_count(); i++) {
         const struct sim_world *w = sim_world_at(i);
         if (w->kind == NULL)
             continue;
         for (size_t c = 0; c < CSV_COLUMNS; c++) {
             if (c > 0)
-                fputc(',', file);
+                (void)fputc(',', file);
             csv_write(file, csv_value(customer_of(w), csv_columns[c]));
         }
-        fputs("\r\n", file);
+        (void)fputs("\r\n", file);
     }
     return file_close(file, path);
 }
@@ -133,9 +133,9 @@ static int write_keys(const char *path, bool operator_keys)
         const json_t *customer = customer_of(w);
         if ((w->kind == NULL) != operator_keys || svc_text(customer, "access_key_id")[0] == '\0')
             continue;
-        fprintf(file, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n\n",
-                svc_text(customer, operator_keys ? "name" : "external_ref"), svc_text(customer, "access_key_id"),
-                svc_text(customer, "secret_access_key"));
+        (void)fprintf(file, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n\n",
+                      svc_text(customer, operator_keys ? "name" : "external_ref"), svc_text(customer, "access_key_id"),
+                      svc_text(customer, "secret_access_key"));
     }
     return file_close(file, path);
 }
@@ -182,17 +182,17 @@ static int write_worlds(const char *path)
     FILE *file = file_open(path, 0644);
     if (file == NULL)
         return -1;
-    fputs("[\n", file);
+    (void)fputs("[\n", file);
     for (size_t i = 0, written = 0; i < sim_world_count(); i++) {
         if (sim_world_at(i)->kind == NULL)
             continue;
         json_t *one = sim_world_describe(sim_world_at(i), false);
         char *text = json_dumps(one, JSON_COMPACT);
-        fprintf(file, "%s%s", written++ ? ",\n" : "", text ? text : "{}");
+        (void)fprintf(file, "%s%s", written++ ? ",\n" : "", text ? text : "{}");
         free(text);
         json_decref(one);
     }
-    fputs("\n]\n", file);
+    (void)fputs("\n]\n", file);
     return file_close(file, path);
 }
 

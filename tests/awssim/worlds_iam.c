@@ -77,10 +77,11 @@ static void iam_service_role(struct make *m, const char *path, const char *name,
                              const char *policy_arn)
 {
     char trust[400];
-    snprintf(trust, sizeof trust,
-             "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"%s\"},"
-             "\"Action\":\"sts:AssumeRole\"}]}",
-             service);
+    (void)snprintf(
+        trust, sizeof trust,
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"%s\"},"
+        "\"Action\":\"sts:AssumeRole\"}]}",
+        service);
     json_t *role = make_role(m, path, name, trust);
     json_array_append_new(json_object_get(role, "attached"), json_string(policy_arn));
 }
@@ -121,13 +122,13 @@ static void iam_roles(struct make *m)
                      "arn:aws:iam::aws:policy/aws-service-role/AWSSupportServiceRolePolicy");
     if (json_array_size(json_object_get(make_section(m, "features"), "sso")) > 0) {
         make_letters(m, false, 16, letters);
-        snprintf(trust, sizeof trust,
-                 "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Federated\":"
-                 "\"arn:aws:iam::%s:saml-provider/"
-                 "AWSSSO_%s_DO_NOT_DELETE\"},\"Action\":[\"sts:AssumeRoleWithSAML\",\"sts:TagSession\"],"
-                 "\"Condition\":{\"StringEquals\":{\"SAML:aud\":\"https://signin.aws.amazon.com/saml\"}}}]}",
-                 m->w->account, letters);
-        snprintf(name, sizeof name, "AWSReservedSSO_AdministratorAccess_%s", letters);
+        (void)snprintf(trust, sizeof trust,
+                       "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Federated\":"
+                       "\"arn:aws:iam::%s:saml-provider/"
+                       "AWSSSO_%s_DO_NOT_DELETE\"},\"Action\":[\"sts:AssumeRoleWithSAML\",\"sts:TagSession\"],"
+                       "\"Condition\":{\"StringEquals\":{\"SAML:aud\":\"https://signin.aws.amazon.com/saml\"}}}]}",
+                       m->w->account, letters);
+        (void)snprintf(name, sizeof name, "AWSReservedSSO_AdministratorAccess_%s", letters);
         json_t *role = make_role(m, "/aws-reserved/sso.amazonaws.com/", name, trust);
         json_array_append_new(json_object_get(role, "attached"),
                               json_string("arn:aws:iam::aws:policy/AdministratorAccess"));
@@ -142,9 +143,9 @@ static void iam_roles(struct make *m)
         static const char *const services[] = {"lambda.amazonaws.com", "ec2.amazonaws.com", "ecs-tasks.amazonaws.com",
                                                "codebuild.amazonaws.com"};
         char arn[120], policy[64];
-        snprintf(name, sizeof name, "app-%u", i);
-        snprintf(policy, sizeof policy, "app-policy-%u", i % 2);
-        snprintf(arn, sizeof arn, "arn:aws:iam::%s:policy/%s", m->w->account, policy);
+        (void)snprintf(name, sizeof name, "app-%u", i);
+        (void)snprintf(policy, sizeof policy, "app-policy-%u", i % 2);
+        (void)snprintf(arn, sizeof arn, "arn:aws:iam::%s:policy/%s", m->w->account, policy);
         iam_service_role(m, i % 3 == 0 ? "/apps/" : "/", name, services[i % 4], arn);
     }
 }

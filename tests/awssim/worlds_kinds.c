@@ -15,7 +15,7 @@ static void twist_customer(struct make *m, const char *name, const char *value)
 /* Our name for the bucket and the report. */
 static const char *our_name(const struct make *m, char room[64])
 {
-    snprintf(room, 64, "doitintl-awsops-%s", m->id);
+    (void)snprintf(room, 64, "doitintl-awsops-%s", m->id);
     return room;
 }
 
@@ -79,7 +79,7 @@ static void twist_names_close(struct make *m)
     char name[80];
     make_role(m, "/", "doitintl_cmp2", ec2_trust);
     make_role(m, "/", "AWSAdmins", ec2_trust);
-    snprintf(name, sizeof name, "doitintl-awsops-%s-old", m->id);
+    (void)snprintf(name, sizeof name, "doitintl-awsops-%s-old", m->id);
     make_bucket(m, name, "us-east-1");
     make_report(m, name, name, "us-east-1");
     m->gives_id = true;
@@ -136,11 +136,11 @@ static void twist_bucket_region(struct make *m)
 static void fill_reports(struct make *m, unsigned count)
 {
     char bucket[64], report[64];
-    snprintf(bucket, sizeof bucket, "%s-many-reports-%s", m->id, m->w->account);
+    (void)snprintf(bucket, sizeof bucket, "%s-many-reports-%s", m->id, m->w->account);
     make_bucket(m, bucket, "us-east-1");
     json_object_clear(make_map(m, "cur", "reports"));
     for (unsigned i = 0; i < count; i++) {
-        snprintf(report, sizeof report, "team-%u-costs", i + 1);
+        (void)snprintf(report, sizeof report, "team-%u-costs", i + 1);
         make_report(m, report, bucket, "us-east-1");
     }
 }
@@ -158,7 +158,7 @@ static void twist_four_reports(struct make *m)
 static void twist_report_namesake(struct make *m)
 {
     char name[64], bucket[64];
-    snprintf(bucket, sizeof bucket, "%s-other-%s", m->id, m->w->account);
+    (void)snprintf(bucket, sizeof bucket, "%s-other-%s", m->id, m->w->account);
     make_bucket(m, bucket, "us-east-1");
     make_report(m, our_name(m, name), bucket, "us-east-1");
     m->gives_id = true;
@@ -268,7 +268,7 @@ static void twist_admin_by_group(struct make *m)
 static void twist_already_ready(struct make *m)
 {
     char email[96];
-    snprintf(email, sizeof email, "awsops+%s@doit-intl.com", m->id);
+    (void)snprintf(email, sizeof email, "awsops+%s@doit-intl.com", m->id);
     json_object_set_new(make_section(m, "root"), "email", json_string(email));
     json_object_set_new(make_section(m, "root"), "mfa_devices", json_array());
     json_object_set_new(json_object_get(m->state, "organization"), "MasterAccountEmail", json_string(email));
@@ -312,7 +312,7 @@ static void twist_tax_rejected(struct make *m)
 
 static void twist_seller(struct make *m)
 {
-    snprintf(m->country, sizeof m->country, "US");
+    (void)snprintf(m->country, sizeof m->country, "US");
     twist_customer(m, "country", "US");
     json_object_clear(make_map(m, "tax", "accounts"));
     make_tax(m, m->w->account, "US", "");

@@ -52,8 +52,8 @@ static void org_units(struct make *m, struct units *u)
     unsigned wanted = 1 + (unsigned)make_below(m, 4) + m->members / 12;
     if (wanted > UNITS_MAX - 1)
         wanted = UNITS_MAX - 1;
-    snprintf(u->id[0], sizeof u->id[0], "%s", m->root);
-    snprintf(u->path[0], sizeof u->path[0], "%s/%s/", m->org, m->root);
+    (void)snprintf(u->id[0], sizeof u->id[0], "%s", m->root);
+    (void)snprintf(u->path[0], sizeof u->path[0], "%s/%s/", m->org, m->root);
     u->count = 1;
     for (unsigned i = 1; i <= wanted; i++) {
         unsigned parent = (unsigned)make_below(m, u->count);
@@ -61,8 +61,8 @@ static void org_units(struct make *m, struct units *u)
         if (u->depth[parent] >= 5)
             parent = 0;
         make_letters(m, false, 8, letters);
-        snprintf(u->id[i], sizeof u->id[i], "ou-%s-%s", m->root + 2, letters);
-        snprintf(u->path[i], sizeof u->path[i], "%.150s%s/", u->path[parent], u->id[i]);
+        (void)snprintf(u->id[i], sizeof u->id[i], "ou-%s-%s", m->root + 2, letters);
+        (void)snprintf(u->path[i], sizeof u->path[i], "%.150s%s/", u->path[parent], u->id[i]);
         u->depth[i] = u->depth[parent] + 1;
         json_t *unit = json_pack("{s:s, s:o, s:o}", "Id", u->id[i], "Arn", org_arn(m, "ou", u->id[i]), "Name",
                                  i <= 8 ? json_string(names[i - 1]) : svc_textf("Team %u", i));
@@ -79,8 +79,8 @@ static void org_members(struct make *m, const struct units *u)
         char account[13], name[64], email[96];
         unsigned unit = (unsigned)make_below(m, u->count);
         make_member_account(m, n, account);
-        snprintf(name, sizeof name, "%s-%u", uses[n % 8], n);
-        snprintf(email, sizeof email, "aws+%s%u@%s", uses[n % 8], n, m->domain);
+        (void)snprintf(name, sizeof name, "%s-%u", uses[n % 8], n);
+        (void)snprintf(email, sizeof email, "aws+%s%u@%s", uses[n % 8], n, m->domain);
         org_account(m, account, name, email, "ACTIVE", make_chance(m, 80));
         org_place(m, u->id[unit], "accounts", account);
         json_t *one = json_object_get(make_section(m, "accounts"), account);
@@ -159,7 +159,7 @@ static void org_policies(struct make *m, const struct units *u)
     for (unsigned i = 0; i < wanted && i < 60; i++) {
         char name[64];
         const char *targets[] = {u->id[make_below(m, u->count)], NULL};
-        snprintf(name, sizeof name, i < 4 ? "%s" : "%s-%u", deny[i % 4][0], i);
+        (void)snprintf(name, sizeof name, i < 4 ? "%s" : "%s-%u", deny[i % 4][0], i);
         make_policy(m, "SERVICE_CONTROL_POLICY", name, deny[i % 4][1], targets);
     }
     if (!make_chance(m, 40))
@@ -267,7 +267,7 @@ void make_organization(struct make *m)
     make_letters(m, false, 10, m->org + 2);
     memcpy(m->root, "r-", 3);
     make_letters(m, false, 4, m->root + 2);
-    snprintf(root_email, sizeof root_email, "aws-root@%s", m->domain);
+    (void)snprintf(root_email, sizeof root_email, "aws-root@%s", m->domain);
     json_t *organization =
         json_pack("{s:s, s:o, s:s, s:s, s:o, s:s, s:[{s:s, s:s}]}", "Id", m->org, "Arn", org_arn(m, "organization", ""),
                   "FeatureSet", "ALL", "MasterAccountId", m->w->account, "MasterAccountArn",

@@ -17,7 +17,7 @@ for test in .build/dev/bin/unit.*; do
     rm -f /tmp/valgrind.$$
 done
 echo "== tests under ThreadSanitizer"
-ctest --test-dir .build/tsan -j "$(nproc)" --output-on-failure -R '^(unit|integration)\.'
+ctest --test-dir .build/tsan -j "$(nproc)" --output-on-failure --no-tests=error -R '^(unit|integration)\.'
 echo "== containers"
 code=0
 bash tests/e2e/containers.sh || code=$?

@@ -121,9 +121,7 @@ static enum step_result ask_for_key(struct step *s, const json_t *identity)
                  "Open IAM, Users, Create user. Name it orgimport; it needs no access to the console.",
                  "Attach the policy AdministratorAccess to the user, or the exact policy that is shown with this task.",
                  "Open the new user, Security credentials, Create access key, and choose \"Third-party service\".",
-                 "Give the key to your contact through the agreed upload, which seals it on the way. Never send it by "
-                 "mail "
-                 "or chat."},
+                 "Upload the key where your contact told you: it is sealed on the way. Never send it by mail or chat."},
             .link = "https://us-east-1.console.aws.amazon.com/iam/home#/users/create",
             .check = "We ask AWS which account the key belongs to as soon as it arrives.",
             .notice = notice_of(s, identity),
