@@ -116,6 +116,7 @@ NODISCARD int queue_listen(struct queue *q, queue_bell_fn *ring, void *arg, stru
 struct queue_load {
     const char *doc, *credential;
     const char *journal[RECORD_STEPS_MAX], *result[RECORD_STEPS_MAX];
+    const char *undone[RECORD_STEPS_MAX];  /* result of the undo of a step */
     const char *signals[RECORD_STEPS_MAX]; /* JSON object by key, NULL when none */
     const char *task[RECORD_STEPS_MAX];
 };
@@ -145,6 +146,11 @@ void queue_resume(struct queue *q, const char *import_id, const char *decision_j
 /* FAILED, DEAD and (recheck) WAITING or DELAYED steps become READY; journals stay. step -1: all of them. */
 void queue_redrive(struct queue *q, const char *import_id, int step, const char *decision_json, queue_done_fn *done,
                    void *arg);
+/* Turns the import round: what ever started is taken back in the order of `undo` (the same steps and classes), and the
+ * steps in `again` (by bit) run in any case. Idempotent while it is being undone and afterwards; ERR_IMPORT_EXISTS
+ * names the account's other open import. */
+void queue_undo(struct queue *q, const char *import_id, const struct dag *undo, uint64_t again,
+                const char *decision_json, queue_done_fn *done, void *arg);
 /* Reaps dead sessions and promotes what is due; anyone may call it. next_due_ms: when to call again. */
 typedef void queue_tick_fn(void *arg, const struct err *err, uint64_t next_due_ms);
 void queue_tick(struct queue *q, uint32_t shard, queue_tick_fn *done, void *arg);
@@ -154,7 +160,7 @@ void queue_credential_put(struct queue *q, const char *import_id, const char *cr
 /* Reads for people. New reference in `value` handed to the callback (it must decref), NULL on error. */
 typedef void queue_json_fn(void *arg, const struct err *err, json_t *value);
 /* {id, state, party, since_ms, created_ms, version, fence, worker, doc,
- * steps:[{index,name,state,attempts,crashes,due_ms, party,is_held,result,error,task,journal_keys,signals}],
+ * steps:[{index,name,state,attempts,crashes,due_ms,party,is_held,result,undo,error,task,journal_keys,signals}],
  * ledger_count} */
 void queue_get(struct queue *q, const char *import_id, queue_json_fn *done, void *arg);
 /* Newest first. state NULL: all. after: import id or "". {data:[{id,state,party,since_ms,created_ms,version}], next} */

@@ -1,6 +1,6 @@
-/* What people decide: signals, cancel, pause, resume, redrive. Each writes one line into the import's own ledger chain
- * (step ""), built here on the end of the chain as we saw it; Redis refuses when the chain has grown meanwhile, and the
- * line is built again (compare and set, I14). */
+/* What people decide: signals, cancel, pause, resume, redrive, undo. Each writes one line into the import's own ledger
+ * chain (step ""), built here on the end of the chain as we saw it; Redis refuses when the chain has grown meanwhile,
+ * and the line is built again (compare and set, I14). */
 #include "common/queue/queue_private.h"
 
 #include "common/base/mem.h"
@@ -16,7 +16,9 @@ struct decision {
     int step;
     json_t *line;     /* without n, prev, hash; NULL: no line */
     char *key, *body; /* signals */
-    char *head;       /* "N:HASH" as last seen */
+    struct dag *undo; /* undo: the shape, and '0' or '1' per step */
+    char *again;
+    char *head; /* "N:HASH" as last seen */
     uint32_t tries;
     queue_done_fn *done;
     void *arg;
@@ -29,6 +31,8 @@ static void decision_end(struct decision *d, const struct err *err)
     json_decref(d->line);
     mem_free(d->key);
     mem_free(d->body);
+    mem_free(d->undo);
+    mem_free(d->again);
     mem_free(d->head);
     mem_free(d);
     queue_unref(q);
@@ -51,6 +55,17 @@ static char *ledger_line(const struct decision *d)
 
 static void send_decision(struct decision *d);
 
+static int check_reply(const struct decision *d, const redisReply *reply, struct err *err)
+{
+    uint64_t code = queue_reply_u64(queue_reply_at(reply, 0));
+    const char *other = queue_reply_text(queue_reply_at(reply, 1));
+    if (code == 3)
+        return err_set(err, ERR_REDIS, "too many decisions about %.40s at the same moment", d->id);
+    if (code == 4 && other)
+        return err_set(err, ERR_IMPORT_EXISTS, "the account's open import is %.40s", other);
+    return queue_reply_code(reply, d->id, err);
+}
+
 static void on_decided(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct decision *d = arg;
@@ -62,13 +77,17 @@ static void on_decided(void *arg, const struct err *fault, const redisReply *rep
         send_decision(d);
         return;
     }
-    if (!fault && queue_reply_u64(queue_reply_at(reply, 0)) == 3) {
-        err_set(&err, ERR_REDIS, "too many decisions about %.40s at the same moment", d->id);
-        fault = &err;
-    } else if (!fault && queue_reply_code(reply, d->id, &err)) {
-        fault = &err;
-    }
-    decision_end(d, fault);
+    decision_end(d, fault || check_reply(d, reply, &err) == 0 ? fault : &err);
+}
+
+static void add_undo(struct queue_args *args, const struct decision *d)
+{
+    unsigned char packed[4096];
+    char hash[17];
+    queue_hex(dag_hash(d->undo), hash);
+    queue_args_add(args, hash);
+    queue_args_add_bytes(args, packed, dag_pack(d->undo, packed, sizeof packed));
+    queue_args_add(args, d->again);
 }
 
 static void send_decision(struct decision *d)
@@ -83,6 +102,8 @@ static void send_decision(struct decision *d)
         queue_args_add(&args, d->key);
         queue_args_add(&args, d->body);
     }
+    if (d->undo)
+        add_undo(&args, d);
     queue_call(d->q, &args, on_decided, d);
 }
 
@@ -122,10 +143,11 @@ static int check_id(const struct queue *q, const char *import_id, int step, stru
     return 0;
 }
 
-static void decide(struct queue *q, const char *function, const char *import_id, int step, const char *text,
-                   queue_done_fn *done, void *arg)
+static void decide_on(struct decision *d, const char *import_id, const char *text)
 {
-    struct decision *d = decision_new(q, function, import_id, step, done, arg);
+    struct queue *q = d->q;
+    const char *function = d->function;
+    int step = d->step;
     struct err err;
     if (check_id(q, import_id, step, &err) || read_body(text, &d->line, &err)) {
         queue_fail_later(q, &err, on_refused, d);
@@ -141,6 +163,24 @@ static void decide(struct queue *q, const char *function, const char *import_id,
         json_put_int(d->line, "target", step);
     json_put_str(d->line, "step", "");
     send_decision(d);
+}
+
+static void decide(struct queue *q, const char *function, const char *import_id, int step, const char *text,
+                   queue_done_fn *done, void *arg)
+{
+    decide_on(decision_new(q, function, import_id, step, done, arg), import_id, text);
+}
+
+void queue_undo(struct queue *q, const char *import_id, const struct dag *undo, uint64_t again,
+                const char *decision_json, queue_done_fn *done, void *arg)
+{
+    struct decision *d = decision_new(q, "undo", import_id, -1, done, arg);
+    d->undo = MEM_NEW(struct dag);
+    *d->undo = *undo;
+    d->again = mem_alloc(undo->step_count + 1u);
+    for (size_t i = 0; i < undo->step_count; i++)
+        d->again[i] = again >> i & 1 ? '1' : '0';
+    decide_on(d, import_id, decision_json);
 }
 
 /* Codes that people type stay out of the ledger: the body is there by its digest, with who and why. */

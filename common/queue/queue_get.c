@@ -6,8 +6,19 @@
 #include <string.h>
 
 /* Fields asked per step, in this order. */
-enum { GET_RESULT, GET_ERROR, GET_TASK, GET_JOURNAL, GET_DONE, GET_REJECT, GET_RECHECK, GET_ACCEPT, GET_FIELDS };
-static const char *const suffixes[GET_FIELDS] = {"=", "#", "?", "", "!done", "!reject", "!recheck", "!accept"};
+enum {
+    GET_RESULT,
+    GET_UNDO,
+    GET_ERROR,
+    GET_TASK,
+    GET_JOURNAL,
+    GET_DONE,
+    GET_REJECT,
+    GET_RECHECK,
+    GET_ACCEPT,
+    GET_FIELDS
+};
+static const char *const suffixes[GET_FIELDS] = {"=", "^", "#", "?", "", "!done", "!reject", "!recheck", "!accept"};
 
 struct get {
     struct queue *q;
@@ -67,6 +78,7 @@ static json_t *step_json(const struct get *g, size_t i, const redisReply *reply)
                             "attempts", s->attempts, "crashes", s->crashes, "due_ms", (json_int_t)s->due_ms, "party",
                             party_name(s->party), "is_held", (s->flags & STEP_FLAG_HELD) != 0);
     json_put(ret, "result", json_of(queue_reply_at(reply, at + GET_RESULT)));
+    json_put(ret, "undo", json_of(queue_reply_at(reply, at + GET_UNDO)));
     json_put(ret, "error", json_of(queue_reply_at(reply, at + GET_ERROR)));
     json_put(ret, "task", json_of(queue_reply_at(reply, at + GET_TASK)));
     json_put(ret, "journal_keys", keys_of(queue_reply_at(reply, at + GET_JOURNAL)));
@@ -125,6 +137,8 @@ static void on_record(void *arg, const struct err *fault, const redisReply *cons
                        (json_int_t)queue_reply_u64(replies[1]));
     json_put_bool(g->ret, "is_paused", r->flags & RECORD_IS_PAUSED);
     json_put_bool(g->ret, "is_cancelled", r->flags & RECORD_IS_CANCELLED);
+    json_put_bool(g->ret, "is_undoing", r->flags & RECORD_IS_UNDOING);
+    json_put_bool(g->ret, "is_stopping", r->flags & RECORD_IS_STOPPING);
     json_put_bool(g->ret, "has_credential", queue_reply_text(queue_reply_at(replies[0], 2)) != NULL);
     json_put(g->ret, "doc", json_of(queue_reply_at(replies[0], 1)));
     ask_fields(g);

@@ -47,6 +47,7 @@ static void on_loaded(void *arg, const struct err *fault, const redisReply *repl
         if (!l->signals_only) {
             ret.journal[i] = queue_reply_text(queue_reply_at(reply, at++));
             ret.result[i] = queue_reply_text(queue_reply_at(reply, at++));
+            ret.undone[i] = queue_reply_text(queue_reply_at(reply, at++));
             ret.task[i] = queue_reply_text(queue_reply_at(reply, at++));
         }
         ret.signals[i] = joined[i] = join_signals(reply, at);
@@ -75,6 +76,7 @@ void queue_load(struct queue *q, const char *import_id, uint8_t step_count, bool
         if (!signals_only) {
             queue_args_addf(&args, "%s/%u", import_id, i);
             queue_args_addf(&args, "%s/%u=", import_id, i);
+            queue_args_addf(&args, "%s/%u^", import_id, i);
             queue_args_addf(&args, "%s/%u?", import_id, i);
         }
         for (size_t k = 0; k < KEYS; k++)

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-#define RECORD_FLAGS_ALL (RECORD_IS_PAUSED | RECORD_IS_CANCELLED | RECORD_IS_SIMULATED | RECORD_HAS_CLAIM)
+#define RECORD_FLAGS_ALL                                                                                               \
+    (RECORD_IS_PAUSED | RECORD_IS_CANCELLED | RECORD_IS_SIMULATED | RECORD_HAS_CLAIM | RECORD_IS_UNDOING |             \
+     RECORD_IS_STOPPING)
 #define STEP_FLAGS_ALL (STEP_FLAG_HELD | STEP_FLAG_SIGNALLED | STEP_FLAG_RELEASED | STEP_FLAG_TASK)
 
 static unsigned char *put(unsigned char *at, uint64_t n, size_t bytes)

@@ -58,7 +58,9 @@ enum record_flag {
     RECORD_IS_PAUSED = 1,
     RECORD_IS_CANCELLED = 2,
     RECORD_IS_SIMULATED = 4,
-    RECORD_HAS_CLAIM = 8 /* was ever claimed */
+    RECORD_HAS_CLAIM = 8,   /* was ever claimed */
+    RECORD_IS_UNDOING = 16, /* the steps run backwards, in the order of the undo's own shape */
+    RECORD_IS_STOPPING = 32 /* undo was decided, and steps of the forward run are still at work: nothing starts */
 };
 enum record_step_flag {
     STEP_FLAG_HELD = 1,      /* an operator's decision is asked (OUTCOME_HOLD) */

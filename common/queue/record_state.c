@@ -7,14 +7,14 @@ bool step_state_is_live(enum step_state s)
     return s == STATE_READY || s == STATE_BLOCKED || s == STATE_ACTIVE || s == STATE_DELAYED || s == STATE_WAITING;
 }
 
-static bool step_is_over(enum step_state s)
+bool step_state_is_over(enum step_state s)
 {
     return s == STATE_DONE || s == STATE_CANCELLED || s == STATE_SKIPPED;
 }
 
 bool record_step_counts(const struct record_step *s, const struct dag_step *d)
 {
-    if (step_is_over(s->state))
+    if (step_state_is_over(s->state))
         return false;
     return !((s->state == STATE_FAILED || s->state == STATE_DEAD) && d->on_fail == DAG_CONTINUE);
 }
@@ -42,6 +42,7 @@ enum transition_place record_place(const struct record *r, uint64_t *ret_due_ms)
     return due_ms ? PLACE_DUE : PLACE_PARKED;
 }
 
+/* An undo is `undoing` until it is undone (or paused): who blocks it is the party, as usual; nobody while it works. */
 enum import_state record_derive(const struct record *r, const struct dag *dag, enum blocking_party *ret_party)
 {
     bool is_held = false, works = false, waits = false;
@@ -60,19 +61,22 @@ enum import_state record_derive(const struct record *r, const struct dag *dag, e
     }
     *ret_party = PARTY_NONE;
     if (!r->remaining)
-        return r->flags & RECORD_IS_CANCELLED ? IMPORT_CANCELLED : IMPORT_COMPLETED;
+        return r->flags & RECORD_IS_CANCELLED ? IMPORT_CANCELLED
+               : r->flags & RECORD_IS_UNDOING ? IMPORT_UNDONE
+                                              : IMPORT_COMPLETED;
     if (r->flags & RECORD_IS_CANCELLED)
         return IMPORT_RUNNING;
+    bool is_undoing = (r->flags & RECORD_IS_UNDOING) != 0;
     *ret_party = PARTY_OPERATOR;
     if (r->flags & RECORD_IS_PAUSED)
         return IMPORT_PAUSED;
     if (is_held)
-        return IMPORT_HELD;
+        return is_undoing ? IMPORT_UNDOING : IMPORT_HELD;
     *ret_party = PARTY_NONE;
-    if (!(r->flags & RECORD_HAS_CLAIM))
+    if (!(r->flags & RECORD_HAS_CLAIM) && !is_undoing)
         return IMPORT_ACCEPTED;
     if (works)
-        return IMPORT_RUNNING;
+        return is_undoing ? IMPORT_UNDOING : IMPORT_RUNNING;
     *ret_party = waits ? waiting : failed ? failed : PARTY_OPERATOR;
-    return waits ? IMPORT_WAITING : IMPORT_FAILED;
+    return is_undoing ? IMPORT_UNDOING : waits ? IMPORT_WAITING : IMPORT_FAILED;
 }

@@ -1,5 +1,4 @@
-/* The rules of the queue, see transition.h. Read together with common/redis/scripts/fleet.lua: same order, same names.
- */
+/* The rules of the queue, see transition.h; read together with common/redis/scripts/fleet.lua, in the same order. */
 #include "common/queue/transition.h"
 
 #include "common/base/assert.h"
@@ -13,13 +12,7 @@ struct change {
     uint64_t now_ms;
 };
 
-static bool step_is_over(enum step_state s)
-{
-    return s == STATE_DONE || s == STATE_CANCELLED || s == STATE_SKIPPED;
-}
-
-/* ---- Single steps -------------------------------------------------------------------------------------------------
- */
+/* ---- Single steps ---- */
 static void leave_active(struct change *c, size_t i)
 {
     uint8_t class_ = c->dag->steps[i].class_;
@@ -97,6 +90,14 @@ static void rest_step(struct change *c, size_t i, enum step_state state, uint64_
     s->due_ms = s->state == STATE_READY ? 0 : c->now_ms + delay_ms;
 }
 
+/* Out of the forward run, see transition_undo.c. */
+static void rewind_step(struct change *c, size_t i)
+{
+    leave_active(c, i);
+    set_task(c, i, TASK_CLOSE);
+    undo_rewind_step(&c->r->steps[i]);
+}
+
 static void promote_due(struct change *c)
 {
     for (size_t i = 0; i < c->r->step_count; i++) {
@@ -145,7 +146,7 @@ static void start_ready(struct change *c)
 {
     struct record *r = c->r;
     size_t active = active_count(r);
-    if (r->flags & (RECORD_IS_PAUSED | RECORD_IS_CANCELLED))
+    if (r->flags & (RECORD_IS_PAUSED | RECORD_IS_CANCELLED | RECORD_IS_STOPPING))
         return;
     for (size_t i = 0; i < r->step_count; i++) {
         struct record_step *s = &r->steps[i];
@@ -186,6 +187,8 @@ static void settle(struct change *c, enum transition_place was)
     enum blocking_party party;
     if (r->session && !active_count(r))
         end_hold(r);
+    if (!active_count(r))
+        r->flags = (uint8_t)(r->flags & ~RECORD_IS_STOPPING);
     r->remaining = 0;
     for (size_t i = 0; i < r->step_count; i++)
         r->remaining = (uint8_t)(r->remaining + record_step_counts(&r->steps[i], &c->dag->steps[i]));
@@ -278,6 +281,8 @@ static enum transition_answer finish(struct change *c)
     set_task(c, i, ev->task);
     if (ev->outcome != OUTCOME_SAVE && (r->flags & RECORD_IS_CANCELLED))
         end_step(c, i, STATE_CANCELLED, PARTY_NONE);
+    else if (ev->outcome != OUTCOME_SAVE && (r->flags & RECORD_IS_STOPPING))
+        rewind_step(c, i);
     else
         apply_outcome(c, i);
     promote_due(c);
@@ -317,6 +322,8 @@ static enum transition_answer lose_hold(struct change *c, bool is_crash)
             s->crashes++;
         if (r->flags & RECORD_IS_CANCELLED)
             end_step(c, i, STATE_CANCELLED, PARTY_NONE);
+        else if (r->flags & RECORD_IS_STOPPING)
+            rewind_step(c, i);
         else if (!is_crash)
             rest_step(c, i, STATE_READY, 0, true);
         else if (s->crashes >= TRANSITION_CRASHES_MAX)
@@ -333,6 +340,9 @@ static enum transition_answer signal_step(struct change *c)
 {
     const struct transition_event *ev = c->ev;
     if (ev->step < 0 || ev->step >= c->r->step_count)
+        return ANSWER_CONFLICT;
+    /* A word about the forward run must not be taken for one about the undo. */
+    if (c->r->flags & RECORD_IS_STOPPING)
         return ANSWER_CONFLICT;
     struct record_step *s = &c->r->steps[ev->step];
     if (!step_state_is_live(s->state) && s->state != STATE_PENDING)
@@ -363,7 +373,7 @@ static enum transition_answer cancel(struct change *c)
     r->version++;
     r->flags |= RECORD_IS_CANCELLED;
     for (size_t i = 0; i < r->step_count; i++)
-        if (!step_is_over(r->steps[i].state) && r->steps[i].state != STATE_ACTIVE)
+        if (!step_state_is_over(r->steps[i].state) && r->steps[i].state != STATE_ACTIVE)
             end_step(c, i, STATE_CANCELLED, PARTY_NONE);
     c->out->mail_session = r->session;
     return ANSWER_OK;
@@ -430,9 +440,17 @@ static enum transition_answer promote(struct change *c)
     return ANSWER_OK;
 }
 
+static enum transition_answer undo(struct change *c)
+{
+    enum transition_answer answer = undo_turn(c->r, c->dag, c->ev, c->out);
+    if (answer == ANSWER_OK)
+        c->dag = c->ev->undo_dag; /* all that is derived follows the new shape */
+    return answer;
+}
+
 static enum transition_answer apply(struct change *c, enum transition_place was)
 {
-    if (was == PLACE_TERMINAL && c->ev->kind >= TRANSITION_SIGNAL && c->ev->kind != TRANSITION_PROMOTE)
+    if (was == PLACE_TERMINAL && c->ev->kind >= TRANSITION_SIGNAL && c->ev->kind < TRANSITION_PROMOTE)
         if (!(c->ev->kind == TRANSITION_CANCEL && c->r->state == IMPORT_CANCELLED) &&
             !(c->ev->kind == TRANSITION_SIGNAL && c->ev->is_stored))
             return ANSWER_CONFLICT;
@@ -459,6 +477,8 @@ static enum transition_answer apply(struct change *c, enum transition_place was)
         return redrive(c);
     case TRANSITION_PROMOTE:
         return was == PLACE_DUE ? promote(c) : ANSWER_NOTHING;
+    case TRANSITION_UNDO:
+        return undo(c);
     }
     return ANSWER_NOTHING;
 }

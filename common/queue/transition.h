@@ -28,7 +28,8 @@ enum transition_kind {
     TRANSITION_PAUSE,
     TRANSITION_RESUME,
     TRANSITION_REDRIVE, /* step or -1 */
-    TRANSITION_PROMOTE  /* what is due becomes READY */
+    TRANSITION_PROMOTE, /* what is due becomes READY */
+    TRANSITION_UNDO     /* undo_dag, again: see transition_undo.c */
 };
 
 enum transition_task { TASK_UNCHANGED, TASK_OPEN, TASK_CLOSE };
@@ -48,6 +49,9 @@ struct transition_event {
     enum transition_task task;
     bool is_recheck; /* signal: look again, decides nothing */
     bool is_stored;  /* signal: one with this key is stored already */
+    const struct dag
+        *undo_dag;  /* undo: the same steps and classes in the undo's order; the record's shape from now on */
+    uint64_t again; /* undo: steps by bit that run in every undo, whether they ever started or not */
 };
 
 enum transition_answer {
@@ -68,7 +72,7 @@ struct transition_effects {
     uint64_t mail_session; /* 0, or the holder to be told */
     uint64_t started;      /* steps by bit */
     uint64_t closed;       /* tasks to close */
-    uint64_t cleared;      /* redriven: signals and error to forget */
+    uint64_t cleared;      /* redriven or turned round: signals and error to forget */
 };
 
 /* 0 when the record changed, 1 when not (see answer). The record is untouched then. */
@@ -80,3 +84,13 @@ enum import_state record_derive(const struct record *r, const struct dag *dag, e
 /* Whether the step still counts in `remaining`. */
 bool record_step_counts(const struct record_step *s, const struct dag_step *d);
 bool step_state_is_live(enum step_state s); /* READY, BLOCKED, ACTIVE, DELAYED, WAITING */
+bool step_state_is_over(enum step_state s); /* DONE, CANCELLED, SKIPPED */
+
+/* ---- transition_undo.c: records turned round ------------------------------------------------------------------------
+ */
+/* The event UNDO: every step that ever started, or stands in `again`, will run in the undo; ACTIVE ones first come to
+ * their end. */
+enum transition_answer undo_turn(struct record *r, const struct dag *dag, const struct transition_event *ev,
+                                 struct transition_effects *out);
+/* A step of the forward run came to its end after the undo was decided: its turn in the undo comes. */
+void undo_rewind_step(struct record_step *s);

@@ -14,7 +14,8 @@ local IMPORT_STATES = { [0] = 'accepted', 'running', 'waiting', 'held', 'paused'
     'undoing', 'undone' }
 local STEP_STATES = { [0] = 'PENDING', 'READY', 'BLOCKED', 'ACTIVE', 'DELAYED', 'WAITING', 'DONE', 'FAILED', 'DEAD',
     'CANCELLED', 'SKIPPED' }
-local I_ACCEPTED, I_RUNNING, I_WAITING, I_HELD, I_PAUSED, I_FAILED, I_COMPLETED, I_CANCELLED = 0, 1, 2, 3, 4, 5, 6, 7
+local I_ACCEPTED, I_RUNNING, I_WAITING, I_HELD, I_PAUSED, I_FAILED, I_COMPLETED, I_CANCELLED, I_UNDOING, I_UNDONE =
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 local P_NONE, P_OPERATOR, P_ORGIMPORT = 0, 2, 4
 local CLASS_READER, CLASS_WRITER, ON_FAIL_CONTINUE = 1, 2, 1
 local ACTIVE_MAX, WRITERS_MAX, READERS_MAX, QUANTUM, CRASHES_MAX, DELAY_MS_MAX = 5, 1, 4, 8, 3, 315360000000
@@ -41,7 +42,7 @@ end
 local function without(word, bit)
     return has(word, bit) and word - bit or word
 end
-local IS_PAUSED, IS_CANCELLED, HAS_CLAIM = 1, 2, 8
+local IS_PAUSED, IS_CANCELLED, HAS_CLAIM, IS_UNDOING, IS_STOPPING = 1, 2, 8, 16, 32
 local S_HELD, S_SIGNALLED, S_RELEASED, S_TASK = 1, 2, 4, 8
 
 -- Eight little-endian bytes and their text as a number in hex.
@@ -252,6 +253,19 @@ local function rest_step(c, r, i, state, delay, restore)
     d.due = r.s[i] == READY and 0 or c.now + min(delay, DELAY_MS_MAX)
 end
 
+-- Out of the forward run of an import that is being undone; transition_undo.c.
+local function undo_rewind_step(r, i)
+    local d = step_at(r, i)
+    r.s[i] = d.deps > 0 and PENDING or READY
+    d.attempts, d.crashes, d.flags, d.party, d.due = 0, 0, 0, P_NONE, 0
+end
+
+local function rewind_step(c, r, i)
+    leave_active(r, i)
+    close_task(c, r, i)
+    undo_rewind_step(r, i)
+end
+
 local function promote_due(c, r)
     for i = 0, r.count - 1 do
         if r.s[i] == DELAYED or r.s[i] == WAITING then
@@ -285,7 +299,7 @@ local function start_step(r, i)
 end
 
 local function start_ready(c, r)
-    if has(r.flags, IS_PAUSED) or has(r.flags, IS_CANCELLED) then
+    if has(r.flags, IS_PAUSED) or has(r.flags, IS_CANCELLED) or has(r.flags, IS_STOPPING) then
         return
     end
     local others, active = c.ring > (r.place == 'ring' and 1 or 0), active_count(r)
@@ -341,27 +355,31 @@ local function derive_state(r)
             failed = step_at(r, i).party
         end
     end
+    local undoing = has(r.flags, IS_UNDOING)
     if r.remaining == 0 then
-        return has(r.flags, IS_CANCELLED) and I_CANCELLED or I_COMPLETED, P_NONE
+        return has(r.flags, IS_CANCELLED) and I_CANCELLED or undoing and I_UNDONE or I_COMPLETED, P_NONE
     elseif has(r.flags, IS_CANCELLED) then
         return I_RUNNING, P_NONE
     elseif has(r.flags, IS_PAUSED) then
         return I_PAUSED, P_OPERATOR
     elseif held then
-        return I_HELD, P_OPERATOR
-    elseif not has(r.flags, HAS_CLAIM) then
+        return undoing and I_UNDOING or I_HELD, P_OPERATOR
+    elseif not has(r.flags, HAS_CLAIM) and not undoing then
         return I_ACCEPTED, P_NONE
     elseif works then
-        return I_RUNNING, P_NONE
+        return undoing and I_UNDOING or I_RUNNING, P_NONE
     elseif waits then
-        return I_WAITING, waiting
+        return undoing and I_UNDOING or I_WAITING, waiting
     end
-    return I_FAILED, failed ~= P_NONE and failed or P_OPERATOR
+    return undoing and I_UNDOING or I_FAILED, failed ~= P_NONE and failed or P_OPERATOR
 end
 
 local function settle(c, r)
     if r.session ~= NOBODY and active_count(r) == 0 then
         end_hold(r)
+    end
+    if active_count(r) == 0 then
+        r.flags = without(r.flags, IS_STOPPING)
     end
     local remaining = 0
     for i = 0, r.count - 1 do
@@ -474,6 +492,8 @@ local function finish(c, r, session, item)
     end
     if item.outcome ~= 'S' and has(r.flags, IS_CANCELLED) then
         end_step(c, r, i, CANCELLED, P_NONE)
+    elseif item.outcome ~= 'S' and has(r.flags, IS_STOPPING) then
+        rewind_step(c, r, i)
     else
         OUTCOMES[item.outcome](c, r, i, item)
     end
@@ -509,6 +529,8 @@ local function lose_hold(c, r, session, is_crash)
             end
             if has(r.flags, IS_CANCELLED) then
                 end_step(c, r, i, CANCELLED, P_NONE)
+            elseif has(r.flags, IS_STOPPING) then
+                rewind_step(c, r, i)
             elseif not is_crash then
                 rest_step(c, r, i, READY, 0, true)
             elseif d.crashes >= CRASHES_MAX then
@@ -527,6 +549,8 @@ end
 local function signal_step(c, r, i, is_recheck, is_stored)
     if r.place == 'terminal' and not is_stored or i < 0 or i >= r.count then
         return 'conflict'
+    elseif has(r.flags, IS_STOPPING) then
+        return 'conflict' -- a word about the forward run must not be taken for one about the undo
     end
     local s, d = r.s[i], step_at(r, i)
     if not is_live(s) and s ~= PENDING then
@@ -626,6 +650,71 @@ local function promote(c, r)
     end
     r.version = r.version + 1
     promote_due(c, r)
+    settle(c, r)
+    return 'ok'
+end
+
+local function undo_fits(shape, undo_shape)
+    for i = 0, shape.count - 1 do
+        if undo_shape.count ~= shape.count or undo_shape[i].class ~= shape[i].class then
+            return false
+        end
+    end
+    return true
+end
+
+local function turn_step(r, i, is_wanted)
+    local d = step_at(r, i)
+    if r.s[i] == ACTIVE then
+        d.flags = has(d.flags, S_TASK) and S_TASK or 0
+        return
+    end
+    d.deps = 0
+    undo_rewind_step(r, i)
+    r.s[i] = is_wanted and PENDING or SKIPPED
+end
+
+-- again: '1' per step that runs in every undo. dag: the hash of undo_shape as it stands in the record.
+local function undo_turn(r, undo_shape, dag, again)
+    local stopping = active_count(r) > 0
+    for i = 0, r.count - 1 do
+        turn_step(r, i, step_at(r, i).claim_version > 0 or byte(again, i + 1) == 49)
+    end
+    for i = 0, r.count - 1 do
+        if r.s[i] ~= SKIPPED then
+            local d = step_at(r, i)
+            d.deps = 0
+            for _, need in ipairs(undo_shape[i].needs) do
+                d.deps = d.deps + (r.s[need] ~= SKIPPED and 1 or 0)
+            end
+            if r.s[i] == PENDING and d.deps == 0 then
+                r.s[i] = READY
+            end
+        end
+    end
+    r.dag, r.shape = dag, undo_shape
+    r.flags = with(without(without(without(r.flags, IS_PAUSED), IS_CANCELLED), IS_STOPPING), IS_UNDOING)
+    r.flags = stopping and with(r.flags, IS_STOPPING) or r.flags
+end
+
+local function undo(c, r, undo_shape, dag, again)
+    if has(r.flags, IS_UNDOING) and not has(r.flags, IS_CANCELLED) then
+        return 'nothing'
+    elseif not undo_fits(r.shape, undo_shape) then
+        return 'conflict'
+    end
+    r.version = r.version + 1
+    for i = 0, r.count - 1 do
+        if r.s[i] ~= ACTIVE then
+            close_task(c, r, i)
+        end
+        for _, key in ipairs(SIGNAL_KEYS) do
+            c.f[r.imp .. '/' .. i .. '!' .. key] = false
+        end
+        c.f[r.imp .. '/' .. i .. '#'] = false
+    end
+    undo_turn(r, undo_shape, dag, again)
+    mail(c, r)
     settle(c, r)
     return 'ok'
 end
@@ -941,15 +1030,17 @@ local function has_arrived(it, head)
     return fence == it.fence and nonce == it.nonce and first <= (tonumber(sub(head, 13)) or 0)
 end
 
-local function keep_texts(c, r, it)
+-- What an undo leaves stands beside what the forward run left: a step that came to its end after the undo was decided
+-- (is_stopping) still tells of the forward run, and its error is nobody's any more.
+local function keep_texts(c, r, it, is_stopping)
     local field = it.imp .. '/' .. it.step
     if it.journal then
         c.f[field] = it.journal
     end
     if it.result then
-        c.f[field .. '='] = it.result
+        c.f[field .. (has(r.flags, IS_UNDOING) and not is_stopping and '^' or '=')] = it.result
     end
-    if it.error then
+    if it.error and not is_stopping then
         c.f[field .. '#'] = it.error ~= '' and it.error
     end
     if it.task and it.task ~= '' and has(step_at(r, it.step).flags, S_TASK) then
@@ -982,9 +1073,10 @@ local function run_item(c, session, is_gone, it)
         has_arrived(it, c.heads[it.imp .. '/' .. it.step]) then
         return 1
     end
+    local is_stopping = has(r.flags, IS_STOPPING)
     local answer = finish(c, r, session, it)
     if answer == 'ok' then
-        keep_texts(c, r, it)
+        keep_texts(c, r, it, is_stopping)
     end
     return ACKS[answer]
 end
@@ -1183,7 +1275,8 @@ local function submit(keys, args)
 end
 
 -- args: import, step or -1, ledger line or '', end of the decision chain as the caller saw it, then the call's own.
--- Replies {0}, {1} not found, {2, state} conflict, {3, end of the chain}: build the line again.
+-- Replies {0}, {1} not found, {2, state} conflict, {3, end of the chain}: build the line again, {4, import}: the account
+-- has another open import.
 local function decide(keys, args, rule)
     local imp, step = args[1], tonumber(args[2])
     local got = redis.call('HMGET', keys[1], '#', imp, imp .. '~')
@@ -1202,6 +1295,9 @@ local function decide(keys, args, rule)
     if answer == 'conflict' then
         local s = step >= 0 and r.s[step]
         return { 2, 'the import is ' .. IMPORT_STATES[r.state] .. (s and ' and the step ' .. STEP_STATES[s] or '') }
+    end
+    if answer == 'exists' then
+        return { 4, c.other }
     end
     if answer == 'ok' then
         if args[3] ~= '' then
@@ -1244,6 +1340,37 @@ local function signal(keys, args)
                 c.f[field] = body
             end
             answer = answer == 'ok' and 'ok' or one
+        end
+        return answer
+    end)
+end
+
+-- own args: hash of the undo's shape in hex, the shape, '0' or '1' per step that runs in every undo. A finished import
+-- takes its account's place again.
+local function undo_import(keys, args)
+    local shape = dag_read(args[6])
+    if not shape or not args[7] or #args[7] ~= shape.count or #args[5] ~= 16 then
+        return redis.error_reply('USAGE undo')
+    end
+    local stored = redis.call('HGET', keys[1], 'd:' .. args[5])
+    if stored and stored ~= args[6] then
+        return redis.error_reply('CORRUPT another playbook shape has the same hash')
+    end
+    return decide(keys, args, function(c, r)
+        local was_terminal = r.place == 'terminal'
+        local account = was_terminal and redis.call('HGET', c.h, r.imp .. ':a')
+        local other = account and redis.call('HGET', c.h, 'acct:' .. account)
+        local is_undone = has(r.flags, IS_UNDOING) and not has(r.flags, IS_CANCELLED)
+        if other and other ~= r.imp and not is_undone then
+            c.other = other
+            return 'exists'
+        end
+        local answer = undo(c, r, shape, unhex8(args[5]), args[7])
+        if answer == 'ok' then
+            c.f['d:' .. args[5]] = args[6]
+            if account and r.place ~= 'terminal' then
+                c.f['acct:' .. account] = r.imp
+            end
         end
         return answer
     end)
@@ -1308,3 +1435,4 @@ register('cancel', function(keys, args) return decide(keys, args, cancel) end, O
 register('pause', function(keys, args) return decide(keys, args, function(c, r) return set_paused(c, r, true) end) end, OOM)
 register('resume', function(keys, args) return decide(keys, args, function(c, r) return set_paused(c, r, false) end) end, OOM)
 register('redrive', function(keys, args) return decide(keys, args, redrive) end, OOM)
+register('undo', undo_import, OOM)

@@ -36,8 +36,7 @@ static struct model {
 static const char *const signal_keys[] = {"done", "reject", "recheck", "accept"};
 static uint64_t seed_now;
 static unsigned long event_number;
-static unsigned long answers[TRANSITION_PROMOTE + 1]
-                            [ANSWER_CONFLICT + 1]; /* so that nobody takes silence for success */
+static unsigned long answers[TRANSITION_UNDO + 1][ANSWER_CONFLICT + 1]; /* so that nobody takes silence for success */
 
 static uint64_t draw(uint64_t below)
 {
@@ -68,6 +67,8 @@ static enum transition_answer apply(struct model_import *im, struct transition_e
     for (size_t i = 0; i < RECORD_STEPS_MAX; i++)
         if (out.cleared >> i & 1)
             memset(im->has_signal[i], 0, sizeof im->has_signal[i]);
+    if (ev->kind == TRANSITION_UNDO && out.answer == ANSWER_OK)
+        im->dag = *ev->undo_dag;
     answers[ev->kind][out.answer]++;
     return out.answer;
 }
@@ -368,6 +369,39 @@ static void do_decision(void)
     CHECK_ERR(rig_decide(kinds[k].fn, im->id), expected(want));
 }
 
+/* The same steps in a random other order; sometimes another class, which must be refused. */
+static struct dag random_undo(const struct dag *forward)
+{
+    struct dag dag = {.step_count = forward->step_count};
+    struct err err;
+    for (size_t i = 0; i < dag.step_count; i++) {
+        struct dag_step *s = &dag.steps[i];
+        *s = (struct dag_step){.class_ = forward->steps[i].class_, .on_fail = draw(5) == 0};
+        s->attempts_max = (uint8_t)draw(4);
+        for (size_t k = i + 1; k < dag.step_count; k++)
+            if (draw(dag.step_count) < 2)
+                s->needs[s->needs_count++] = (uint8_t)k;
+    }
+    if (!draw(12))
+        dag.steps[dag.step_count - 1].class_ = (uint8_t)draw(3);
+    CHECK(dag_finish(&dag, &err) == 0);
+    return dag;
+}
+
+static void do_undo(void)
+{
+    struct model_import *im = random_import();
+    if (!im)
+        return;
+    struct dag undo = random_undo(&im->dag);
+    uint64_t again = draw(2) ? 0 : draw(1ULL << 62);
+    if (draw(2)) /* rare enough that imports also come to other ends */
+        return;
+    enum transition_answer want =
+        apply(im, &(struct transition_event){.kind = TRANSITION_UNDO, .undo_dag = &undo, .again = again});
+    CHECK_ERR(rig_undo(im->id, &undo, again), expected(want));
+}
+
 static void do_redrive(void)
 {
     struct model_import *im = random_import();
@@ -409,9 +443,9 @@ static void do_tick(void)
 
 static void one_event(void)
 {
-    static void (*const events[])(void) = {do_turn,     do_turn,    do_turn,    do_turn,    do_turn,
-                                           do_turn,     do_submit,  do_submit,  do_signal,  do_signal,
-                                           do_decision, do_redrive, do_redrive, do_session, do_tick};
+    static void (*const events[])(void) = {do_turn,   do_turn,    do_turn,    do_turn,    do_turn,   do_turn,
+                                           do_turn,   do_submit,  do_submit,  do_signal,  do_signal, do_decision,
+                                           do_signal, do_redrive, do_redrive, do_session, do_tick,   do_undo};
     static const uint64_t steps_ms[] = {0, 0, 1, 3, 50, 400, 1000};
     uint64_t later_ms = draw(60) ? steps_ms[draw(ARRAY_LEN(steps_ms))] : 20000;
     rig_clock_set(rig_clock_us + 1 + 1000 * later_ms);
@@ -424,7 +458,7 @@ static void one_event(void)
 static void show_answers(void)
 {
     static const char *const kinds[] = {"claim",  "finish", "nudge",  "reap",    "release", "signal",
-                                        "cancel", "pause",  "resume", "redrive", "promote"};
+                                        "cancel", "pause",  "resume", "redrive", "promote", "undo"};
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         (void)printf("  %-8s ok %lu nothing %lu already %lu stale %lu conflict %lu\n", kinds[k], answers[k][0],
                      answers[k][1], answers[k][2], answers[k][3], answers[k][4]);

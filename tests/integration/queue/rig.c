@@ -341,6 +341,14 @@ enum err_code rig_redrive(const char *id, int step)
     return w.code;
 }
 
+enum err_code rig_undo(const char *id, const struct dag *undo, uint64_t again)
+{
+    struct wait w = {0};
+    queue_undo(rig.queue, id, undo, again, "{\"by\":\"rig\",\"reason\":\"test\"}", on_done, &w);
+    rig_wait(&w.is_done);
+    return w.code;
+}
+
 enum err_code rig_signal(const char *id, int step, const char *key, const char *body)
 {
     struct wait w = {0};

@@ -67,6 +67,7 @@ struct queue_item rig_item(const struct queue_held *held, unsigned step, enum qu
 typedef void rig_decide_fn(struct queue *q, const char *import_id, const char *json, queue_done_fn *done, void *arg);
 enum err_code rig_decide(rig_decide_fn *fn, const char *id);
 enum err_code rig_redrive(const char *id, int step);
+enum err_code rig_undo(const char *id, const struct dag *undo, uint64_t again);
 enum err_code rig_signal(const char *id, int step, const char *key, const char *body);
 uint64_t rig_tick(void);
 struct record rig_record(const char *id);
