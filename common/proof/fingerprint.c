@@ -7,9 +7,9 @@
 #include "common/base/mem.h"
 
 const char *const fingerprint_sections[] = {
-    "accounts",    "contact",    "cur",          "delegation",       "exports",   "features",     "handshakes",
-    "iam.account", "iam.groups", "iam.policies", "iam.roles",        "iam.users", "organization", "policies",
-    "s3",          "tax",        "tree",         "trusted_services", NULL,
+    "accounts",    "contact",    "cur",          "delegation", "exports",   "features",         "handshakes",
+    "iam.account", "iam.groups", "iam.policies", "iam.roles",  "iam.users", "organization",     "policies",
+    "s3",          "tax",        "trails",       "transfers",  "tree",      "trusted_services", NULL,
 };
 
 /* ---- Sealing

@@ -58,7 +58,7 @@ def params(service, op, args, model):
         return s3_params(op, args)
     if service == "cur" and op == "DescribeReportDefinitions":
         args = dict(args, MaxResults=5)
-    if service == "cloudtrail":
+    if service == "cloudtrail" and op == "LookupEvents":
         args = {"LookupAttributes": [{"AttributeKey": "ReadOnly", "AttributeValue": "false"}], "MaxResults": 50,
                 "StartTime": args["start_ms"] // 1000, "EndTime": -(-args["end_ms"] // 1000),
                 **{k: v for k, v in args.items() if k == "NextToken"}}

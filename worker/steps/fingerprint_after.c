@@ -2,6 +2,7 @@
  * Reads only. What no step declared holds the import until an operator accepts it with a reason; it stays UNEXPLAINED
  * then. */
 #include "common/aws/services/account.h"
+#include "common/aws/services/cloudtrail.h"
 #include "common/aws/services/cur.h"
 #include "common/aws/services/data_exports.h"
 #include "common/aws/services/features.h"
@@ -10,9 +11,9 @@
 #include "common/aws/services/s3.h"
 #include "common/aws/services/taxsettings.h"
 #include "common/proof/fingerprint.h"
+#include "common/proof/fingerprint_words.h"
 #include "worker/steps/fingerprint_read.h"
 #include "worker/steps/fingerprint_shape.h"
-#include "worker/steps/fingerprint_words.h"
 
 #define DIFFERENCES_SHOWN_MAX 40
 

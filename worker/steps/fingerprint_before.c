@@ -1,6 +1,7 @@
 /* fingerprint_before: the organization as it is before anything changes.   Process: FAQ "should I expect anything to
  * break?". Reads only. What it leaves is the yardstick of fingerprint_after. */
 #include "common/aws/services/account.h"
+#include "common/aws/services/cloudtrail.h"
 #include "common/aws/services/cur.h"
 #include "common/aws/services/data_exports.h"
 #include "common/aws/services/features.h"

@@ -1,4 +1,4 @@
-/* The shape of every fingerprint section: what fingerprint_read.c keeps and what `expects` patches address.
+/* The shape of every fingerprint section: what fingerprint_read*.c keep and what `expects` patches address.
  *
  * A section is an object keyed by a natural id. A value holds only what a person or a program set: counters, "last
  * used" times, delivery states and the service's own order are dropped here, once, so that they can never make a
@@ -9,25 +9,32 @@
  *   organization      "id" "arn" "feature_set" "master_account_id" "master_email"      text
  *   accounts          account id              {arn, email, name, state, joined_method, joined_ms}
  *   tree              root, OU, account id    {type: "ROOT"|"OU"|"ACCOUNT", parent ("" for a root), name ("" for an
- * account), policy_types: {"SERVICE_CONTROL_POLICY": "ENABLED"} (roots only)} policies          policy id {type, name,
- * description, aws_managed, content, targets: [sorted ids]} trusted_services  service principal       {enabled_ms}
+ *                                              account), policy_types: {"SERVICE_CONTROL_POLICY": "ENABLED"} (roots)}
+ *   policies          policy id               {type, name, description, aws_managed, content, targets: [sorted ids]}
+ *   trusted_services  service principal       {enabled_ms}
  *   delegation        account id              {services: [sorted principals]}
  *                     "resource_policy"       {document}            (key absent: none)
- *   handshakes        handshake id            {action, state, parties: [sorted "TYPE id"], expires_ms}   (open ones
- * only) features          "identity_center"       {instances: [{arn, identity_store, owner, status}]} sorted by arn
+ *   handshakes        handshake id            {action, state, parties: [sorted "TYPE id"], expires_ms}  (open ones, of
+ * the organization and of its management account) transfers         transfer arn            {name, type, status,
+ * source, source_email, target, target_email, start_ms, end_ms, handshake}    (billing transfers, both directions)
+ *   features          "identity_center"       {instances: [{arn, identity_store, owner, status}]} sorted by arn
  *                     "backup"                {settings: {name: text}}
  *                     "firewall_manager"      {admin: account id or ""}
  *                     "resource_sharing"      {shares: [sorted arns]}
  *                     "stacksets"             {status: "ENABLED"|"DISABLED"|"DISABLED_PERMANENTLY"}
  *                     any of them             {not_readable: true}  (AWS denied it: the same before and after)
  *   iam.account       "aliases"               {names: [sorted]}
- *                     "root"                  {mfa: bool, access_keys: bool, devices: [sorted serials]} (virtual MFA
- * devices) "password_policy"       the policy's members  (key absent: none) provider arn            {} (SAML and OIDC
- * providers) iam.users         user name               {path, user_id, groups: [sorted], policies: [sorted attached
- * arns], inline: {name: document}, tags: {key: value}, boundary: arn or ""} iam.groups        group name {path,
- * group_id, policies, inline} iam.roles         role name               {path, role_id, trust: document, max_session:
- * seconds, description, policies: [sorted attached arns], inline: {name: document}, tags: {key: value}, boundary: arn
- * or ""} iam.policies      policy arn              {document}            (default version of a customer managed policy)
+ *                     "root"                  {mfa: bool, access_keys: bool, devices: [sorted serials]} (virtual ones)
+ *                     "password_policy"       the policy's members  (key absent: none)
+ *                     "organizations_features" {enabled: [sorted]} of central root access, or {not_readable: true}
+ *                     provider arn            {} (SAML and OIDC providers)
+ *   iam.users         user name               {path, user_id, groups: [sorted], policies: [sorted attached arns],
+ *                                              inline: {name: document}, tags: {key: value}, boundary: arn or ""}
+ *   iam.groups        group name              {path, group_id, policies, inline}
+ *   iam.roles         role name               {path, role_id, trust: document, max_session: seconds, description,
+ *                                              policies: [sorted attached arns], inline: {name: document}, tags,
+ *                                              boundary: arn or ""}
+ *   iam.policies      policy arn              {document}            (default version of a customer managed policy)
  *   s3                bucket name             {region}
  *   cur               report name             the definition under AWS's own names, as shape_report() leaves it
  *   exports           export arn              {name, query, tables, destination, refresh}
@@ -35,6 +42,9 @@
  *                     "inheritance"           {status: "OptIn"|"OptOut"}
  *   contact           "contact"               AWS's own names, without empty members
  *                     "BILLING" "OPERATIONS" "SECURITY"   {name, title, email, phone}   (key absent: none)
+ *   trails            trail arn               {name, home, bucket, prefix, topic, key, log_group, log_role,
+ * multi_region, global_events, organization, validation, insights, selectors, logging} region {not_readable: true} (AWS
+ * denied it there)
  *
  * `expects(import, before, result)` gets the whole fingerprint as `before` ({"sections", "digests", ..}) and gives an
  * array. A step writes its patches with the helpers below and gives values that it read back, so that "expected" is

@@ -99,3 +99,54 @@ const struct aws_op cloudtrail_lookup_events = {
     .pages =
         &(const struct aws_pages){.token_arg = "NextToken", .token_fact = "next", .list = "events", .pages_max = 400},
 };
+
+/* ---- Trails: what is recorded, and whether it is just now ---- */
+BUILD_JSON(build_trails, "trailNameList:list includeShadowTrails:bool")
+
+static json_t *parse_trails(const struct aws_reply *reply, struct err *err)
+{
+    return parse_list(parse_json(reply, err), "trailList",
+                      "TrailARN>arn! Name>name HomeRegion>home S3BucketName>bucket S3KeyPrefix>prefix "
+                      "SnsTopicARN>topic KmsKeyId>key CloudWatchLogsLogGroupArn>log_group "
+                      "CloudWatchLogsRoleArn>log_role IsMultiRegionTrail>multi_region:bool "
+                      "IncludeGlobalServiceEvents>global_events:bool IsOrganizationTrail>organization:bool "
+                      "LogFileValidationEnabled>validation:bool HasInsightSelectors>insights:bool "
+                      "HasCustomEventSelectors>selectors:bool",
+                      "trails", NULL, err);
+}
+
+const struct aws_op cloudtrail_describe_trails = {
+    .name = "cloudtrail:DescribeTrails",
+    .service = &cloudtrail,
+    .action = "DescribeTrails",
+    .permission = "cloudtrail:DescribeTrails",
+    .family = "cloudtrail.read",
+    .who = AWS_AS_CUSTOMER,
+    .settle = SETTLE_NONE,
+    .build = build_trails,
+    .parse = parse_trails,
+};
+
+BUILD_JSON(build_status, "Name!")
+
+/* Only whether it records: the times and errors of deliveries change by themselves. */
+static json_t *parse_status(const struct aws_reply *reply, struct err *err)
+{
+    json_auto_t *body = parse_json(reply, err), *facts = json_object();
+    if (!body || parse_pick(body, "IsLogging>logging:bool", facts, err))
+        return NULL;
+    return TAKE(facts);
+}
+
+const struct aws_op cloudtrail_get_trail_status = {
+    .name = "cloudtrail:GetTrailStatus",
+    .service = &cloudtrail,
+    .action = "GetTrailStatus",
+    .permission = "cloudtrail:GetTrailStatus",
+    .family = "cloudtrail.read",
+    .who = AWS_AS_CUSTOMER,
+    .settle = SETTLE_NONE,
+    .build = build_status,
+    .parse = parse_status,
+    .absent = "TrailNotFoundException",
+};

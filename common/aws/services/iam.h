@@ -63,3 +63,4 @@ extern const struct aws_op iam_list_open_id_connect_providers; /* -> {providers:
 extern const struct aws_op iam_get_account_password_policy;    /* -> {policy: {..AWS's names, texts}}; absent */
 extern const struct aws_op
     iam_list_virtual_mfa_devices; /* AssignmentStatus -> {devices: [{serial, user_arn?}]}; pages */
+extern const struct aws_op iam_list_organizations_features; /* -> {features: [name]} of central root access */

@@ -229,3 +229,15 @@ static json_t *virtual_mfa_parse(const struct aws_reply *reply, struct err *err)
 static const struct aws_pages devices_pages = {"Marker", "next", "devices", 20};
 ACCOUNT_OP(iam_list_virtual_mfa_devices, "ListVirtualMFADevices", .build = virtual_mfa_build,
            .parse = virtual_mfa_parse, .pages = &devices_pages);
+
+/* Central root access: which of its features are on. */
+static json_t *features_parse(const struct aws_reply *reply, struct err *err)
+{
+    json_auto_t *r = parse_query(reply, "ListOrganizationsFeaturesResult", err), *facts = json_object();
+    if (!r || parse_pick(r, "EnabledFeatures.member>features:list", facts, err) < 0)
+        return NULL;
+    return json_incref(facts);
+}
+
+ACCOUNT_OP(iam_list_organizations_features, "ListOrganizationsFeatures", .build = nothing_build,
+           .parse = features_parse);

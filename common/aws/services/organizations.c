@@ -71,7 +71,7 @@ static json_t *parse_accounts(const struct aws_reply *reply, struct err *err)
     json_t *facts =
         parse_list(body, "Accounts",
                    "Id>id! Arn>arn Email>email Name>name State>state Status>status JoinedMethod>joined_method "
-                   "JoinedTimestamp>joined_ms:when",
+                   "JoinedTimestamp>joined_ms:when Paths>paths:list",
                    "accounts", "NextToken", err);
     size_t i = 0;
     json_t *account = NULL;
@@ -268,3 +268,35 @@ static json_t *parse_handshakes(const struct aws_reply *reply, struct err *err)
 
 const struct aws_op organizations_list_handshakes_for_organization =
     READ("ListHandshakesForOrganization", build_page, parse_handshakes, .pages = PAGES("handshakes"));
+
+const struct aws_op organizations_list_handshakes_for_account =
+    READ("ListHandshakesForAccount", build_page, parse_handshakes, .pages = PAGES("handshakes"));
+
+/* ---- Billing transfers: who pays for whom ---- */
+static int build_transfers(const json_t *args, struct aws_request *ret, struct err *err)
+{
+    return build_json(args, "Type! NextToken", ret, err);
+}
+
+static json_t *parse_transfers(const struct aws_reply *reply, struct err *err)
+{
+    json_t *body = parse_json(reply, err);
+    return body ? parse_list(body, "ResponsibilityTransfers",
+                             "Id>id Arn>arn! Name>name Type>type Status>status Source.ManagementAccountId>source "
+                             "Source.ManagementAccountEmail>source_email Target.ManagementAccountId>target "
+                             "Target.ManagementAccountEmail>target_email StartTimestamp>start_ms:when "
+                             "EndTimestamp>end_ms:when ActiveHandshakeId>handshake",
+                             "transfers", "NextToken", err)
+                : NULL;
+}
+
+/* Partitions and organizations that know no such thing have none. */
+#define NO_TRANSFERS "UnsupportedAPIEndpointException"
+
+const struct aws_op organizations_list_inbound_responsibility_transfers =
+    READ("ListInboundResponsibilityTransfers", build_transfers, parse_transfers, .pages = PAGES("transfers"),
+         .absent = NO_TRANSFERS);
+
+const struct aws_op organizations_list_outbound_responsibility_transfers =
+    READ("ListOutboundResponsibilityTransfers", build_transfers, parse_transfers, .pages = PAGES("transfers"),
+         .absent = NO_TRANSFERS);

@@ -1,74 +1,10 @@
 /* Fingerprint steps: what is read, what is dropped, two equal reads, and what holds an import. */
+#include "common/codec/file.h"
 #include "common/proof/fingerprint.h"
+#include "common/proof/fingerprint_words.h"
 #include "worker/steps/fingerprint_shape.h"
-#include "worker/steps/fingerprint_words.h"
 
 #include "tests/unit/worker/steps/fake_host.h"
-
-static const char world_text[] =
-    "{\"organizations:DescribeOrganization\":{\"id\":\"o-1\",\"arn\":\"arn:o\",\"feature_set\":\"ALL\",\"master_"
-    "account_id\":\"111122223333\","
-    "\"master_email\":\"old@acme.example\"},"
-    "\"organizations:ListAccounts\":{\"accounts\":[{\"id\":\"111122223333\",\"email\":\"old@acme.example\",\"name\":"
-    "\"payer\",\"state\":\"ACTIVE\","
-    "\"joined_method\":\"INVITED\",\"joined_ms\":5},{\"id\":\"444455556666\",\"email\":\"b@acme.example\",\"name\":"
-    "\"b\",\"state\":\"SUSPENDED\","
-    "\"joined_method\":\"CREATED\",\"joined_ms\":6}]},"
-    "\"organizations:ListRoots\":{\"roots\":[{\"id\":\"r-1\",\"name\":\"Root\",\"policy_types\":[{\"type\":\"SERVICE_"
-    "CONTROL_POLICY\",\"status\":\"ENABLED\"}]}]},"
-    "\"organizations:ListOrganizationalUnitsForParent|r-1\":{\"ous\":[{\"id\":\"ou-1\",\"name\":\"Prod\"}]},"
-    "\"organizations:ListOrganizationalUnitsForParent|ou-1\":{\"ous\":[{\"id\":\"ou-2\",\"name\":\"Deep\"}]},"
-    "\"organizations:ListOrganizationalUnitsForParent\":{\"ous\":[]},"
-    "\"organizations:ListAccountsForParent|r-1\":{\"accounts\":[\"111122223333\"]},"
-    "\"organizations:ListAccountsForParent|ou-2\":{\"accounts\":[\"444455556666\"]},"
-    "\"organizations:ListAccountsForParent\":{\"accounts\":[]},"
-    "\"organizations:ListPolicies|SERVICE_CONTROL_POLICY\":{\"policies\":[{\"id\":\"p-1\",\"name\":\"deny\",\"type\":"
-    "\"SERVICE_CONTROL_POLICY\",\"aws_managed\":false}]},"
-    "\"organizations:ListPolicies|BEDROCK_POLICY\":{\"$error\":\"InvalidInputException\"},"
-    "\"organizations:ListPolicies\":{\"policies\":[]},"
-    "\"organizations:DescribePolicy\":{\"id\":\"p-1\",\"content\":{\"Version\":\"2012-10-17\"}},"
-    "\"organizations:ListTargetsForPolicy\":{\"targets\":[\"ou-1\",\"r-1\"]},"
-    "\"organizations:ListAWSServiceAccessForOrganization\":{\"services\":[{\"principal\":\"sso.amazonaws.com\","
-    "\"enabled_ms\":7}]},"
-    "\"organizations:ListDelegatedAdministrators\":{\"administrators\":[\"444455556666\"]},"
-    "\"organizations:ListDelegatedServicesForAccount\":{\"services\":[\"z.amazonaws.com\",\"a.amazonaws.com\"]},"
-    "\"organizations:ListHandshakesForOrganization\":{\"handshakes\":[{\"id\":\"h-1\",\"action\":\"INVITE\",\"state\":"
-    "\"ACCEPTED\"},"
-    "{\"id\":\"h-2\",\"action\":\"INVITE\",\"state\":\"OPEN\",\"expires_ms\":1800000050000,\"parties\":[{\"id\":\"x\","
-    "\"type\":\"EMAIL\"}]}]},"
-    "\"sso:ListInstances|us-east-1\":{\"instances\":[]},\"sso:ListInstances|eu-west-1\":{\"instances\":[{\"arn\":\"arn:"
-    "i\",\"status\":\"ACTIVE\"}]},"
-    "\"ram:GetResourceShares\":{\"$error\":\"AccessDeniedException\"},"
-    "\"backup:DescribeGlobalSettings\":{\"settings\":{\"isCrossAccountBackupEnabled\":\"true\"}},"
-    "\"cloudformation:DescribeOrganizationsAccess\":{\"status\":\"ENABLED\"},"
-    "\"iam:GetAccountAuthorizationDetails\":{\"users\":[{\"name\":\"jane\",\"path\":\"/"
-    "\",\"user_id\":\"U1\",\"groups\":[\"b\",\"a\"],\"policies\":[],\"inline\":{},\"tags\":{}}],"
-    "\"groups\":[{\"name\":\"a\",\"path\":\"/\",\"group_id\":\"G1\",\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{}}],"
-    "\"roles\":[{\"name\":\"app\",\"path\":\"/"
-    "\",\"role_id\":\"R1\",\"trust\":{\"Version\":\"2012-10-17\"},\"policies\":[\"arn:z\",\"arn:y\"],\"inline\":{},"
-    "\"tags\":{\"t\":\"1\"}}],"
-    "\"policies\":[{\"name\":\"p\",\"arn\":\"arn:p\",\"document\":{\"Version\":\"2012-10-17\"}}]},"
-    "\"iam:ListRoles\":{\"roles\":[{\"name\":\"app\",\"description\":\"an app\",\"max_session\":7200}]},"
-    "\"iam:GetAccountSummary\":{\"summary\":{\"AccountMFAEnabled\":1,\"AccountAccessKeysPresent\":0,\"Roles\":12}},"
-    "\"iam:ListVirtualMFADevices\":{\"devices\":[{\"serial\":\"arn:theirs\",\"user_arn\":\"arn:aws:iam::111122223333:"
-    "root\"}]},"
-    "\"iam:ListAccountAliases\":{\"aliases\":[\"acme\"]},\"iam:GetAccountPasswordPolicy\":{\"policy\":{"
-    "\"MinimumPasswordLength\":\"14\"}},"
-    "\"iam:ListSAMLProviders\":{\"providers\":[\"arn:saml\"]},\"iam:ListOpenIDConnectProviders\":{\"providers\":[]},"
-    "\"s3:ListBuckets\":{\"buckets\":[{\"name\":\"logs\",\"region\":\"eu-west-1\"}]},"
-    "\"cur:DescribeReportDefinitions\":{\"reports\":[{\"ReportName\":\"old\",\"TimeUnit\":\"DAILY\","
-    "\"AdditionalArtifacts\":[],"
-    "\"AdditionalSchemaElements\":[\"SPLIT\",\"RESOURCES\"],\"ReportStatus\":{\"lastStatus\":\"SUCCESS\","
-    "\"lastDelivery\":\"x\"}}]},"
-    "\"bcm-data-exports:ListExports\":{\"exports\":[\"arn:e\"]},\"bcm-data-exports:GetExport\":{\"arn\":\"arn:e\","
-    "\"name\":\"e\",\"query\":\"SELECT 1\"},"
-    "\"tax:ListTaxRegistrations\":{\"accounts\":[{\"accountId\":\"111122223333\",\"accountMetaData\":{\"seller\":"
-    "\"EMEA\"},"
-    "\"taxRegistration\":{\"registrationId\":\"DE1\",\"registrationType\":\"VAT\",\"legalName\":\"Acme\",\"status\":"
-    "\"Pending\"}}]},"
-    "\"tax:GetTaxInheritance\":{\"status\":\"OptOut\"},"
-    "\"account:GetContactInformation\":{\"contact\":{\"FullName\":\"Acme\"}},"
-    "\"account:GetAlternateContact|BILLING\":{\"name\":\"Bill\",\"email\":\"bill@acme.example\"}}";
 
 static json_t *read_text(const char *text)
 {
@@ -77,10 +13,23 @@ static json_t *read_text(const char *text)
     return value;
 }
 
+/* One of everything: tests/vectors/fingerprint/small_world.json. */
+static json_t *read_world(void)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct err err;
+    assert_int_equal(
+        file_read(TEST_SOURCE_DIR "/tests/vectors/fingerprint/small_world.json", 1u << 20, &text, &len, &err), 0);
+    json_t *world = read_text(text);
+    mem_free(text);
+    return world;
+}
+
 static void start(struct fake_host *h)
 {
     *h = (struct fake_host){.now_ms = 1800000000000ULL};
-    h->world = read_text(world_text);
+    h->world = read_world();
     h->import = read_text("{\"id\":\"imp_1\",\"created_ms\":1799999000000,\"customer\":{\"name\":\"Acme\"},\"vars\":{"
                           "\"account_id\":\"111122223333\","
                           "\"region\":\"us-east-1\",\"roles\":{\"cmp\":{\"name\":\"ours\"}}}}");
@@ -125,6 +74,10 @@ static void every_section_is_read_and_volatile_things_are_dropped(void **state)
     assert_string_equal(json_str_at(at(&h, "delegation", "444455556666"), "services.0"), "a.amazonaws.com");
     assert_null(at(&h, "handshakes", "h-1"));
     assert_non_null(at(&h, "handshakes", "h-2"));
+    assert_non_null(at(&h, "handshakes", "h-3")); /* of the account, not of the organization */
+    assert_string_equal(json_str_at(at(&h, "transfers", "arn:rt"), "target"), "999988887777");
+    assert_true(json_bool_at(at(&h, "trails", "arn:t"), "logging"));
+    assert_string_equal(json_str_at(at(&h, "iam.account", "organizations_features"), "enabled.1"), "RootSessions");
     assert_string_equal(json_str_at(at(&h, "features", "identity_center"), "instances.0.arn"), "arn:i");
     assert_true(json_bool_at(at(&h, "features", "resource_sharing"), "not_readable"));
     assert_string_equal(json_str_at(at(&h, "features", "firewall_manager"), "admin"), "");
@@ -150,6 +103,38 @@ static void nobody_asks_for_the_parent_of_an_account(void **state)
     }
     assert_int_equal(accounts, 2); /* two equal reads are enough */
     fake_done(&h);
+}
+
+static size_t asked(const struct fake_host *h, const char *op)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < h->call_count; i++)
+        count += str_eq(h->asked[i], op);
+    return count;
+}
+
+static void an_account_that_tells_its_place_costs_no_call(void **state)
+{
+    (void)state;
+    struct fake_host asks, told;
+    start(&asks);
+    fake_run(&asks, &step_fingerprint_before);
+    assert_true(asked(&asks, "organizations:ListAccountsForParent") > 0);
+    start(&told);
+    json_t *accounts = json_object_get(json_object_get(told.world, "organizations:ListAccounts"), "accounts");
+    json_put(json_array_get(accounts, 0), "paths", json_make("[s]", "o-1/r-1/111122223333/"));
+    json_put(json_array_get(accounts, 1), "paths", json_make("[s]", "o-1/r-1/ou-1/ou-2/444455556666/"));
+    fake_run(&told, &step_fingerprint_before);
+    assert_int_equal(asked(&told, "organizations:ListAccountsForParent"), 0);
+    assert_string_equal(json_str_at(told.result, "root"), json_str_at(asks.result, "root"));
+    /* A path that is none is not believed. */
+    json_put(json_array_get(accounts, 1), "paths", json_make("[s]", "o-1/r-1/ou-1/999999999999/"));
+    told.call_count = 0;
+    fake_run(&told, &step_fingerprint_before);
+    assert_true(asked(&told, "organizations:ListAccountsForParent") > 0);
+    assert_string_equal(json_str_at(told.result, "root"), json_str_at(asks.result, "root"));
+    fake_done(&asks);
+    fake_done(&told);
 }
 
 /* A section that moves for a while: another bucket with each of the first looks. */
@@ -410,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_section_is_read_and_volatile_things_are_dropped),
         cmocka_unit_test(nobody_asks_for_the_parent_of_an_account),
+        cmocka_unit_test(an_account_that_tells_its_place_costs_no_call),
         cmocka_unit_test(a_section_is_read_again_until_it_holds_still),
         cmocka_unit_test(a_region_that_the_list_of_buckets_leaves_out_is_asked_for),
         cmocka_unit_test(a_section_that_never_holds_still_is_named),

@@ -1,5 +1,5 @@
 /* Differences in words. Long values are cut here; the full ones stand in the proof. */
-#include "worker/steps/fingerprint_words.h"
+#include "common/proof/fingerprint_words.h"
 
 #include "common/base/mem.h"
 
@@ -25,6 +25,8 @@ static const struct {
     {"policies", "Organization policy"},
     {"s3", "Bucket"},
     {"tax", "Tax setting of"},
+    {"trails", "CloudTrail trail"},
+    {"transfers", "Billing transfer"},
     {"tree", "Place in the organization of"},
     {"trusted_services", "Trusted access of"},
 };
