@@ -77,6 +77,13 @@ static void fail_step(struct change *c, size_t i, enum step_state state, enum bl
     release_next(c, i);
 }
 
+/* The step came to its own rest: what crashed it before is over, or a task watched for weeks would be quarantined by
+ * three deploys gone wrong. Giving back (INTERRUPT, release) proves nothing and keeps the count. */
+static void forget_crashes(struct record_step *s)
+{
+    s->crashes = 0;
+}
+
 /* Back to a state between two starts. A signal that came meanwhile is looked at without delay. */
 static void rest_step(struct change *c, size_t i, enum step_state state, uint64_t delay_ms, bool restore)
 {
@@ -243,11 +250,13 @@ static void apply_outcome(struct change *c, size_t i)
     case OUTCOME_SLEEP:
         s->flags = (uint8_t)(s->flags & ~STEP_FLAG_HELD);
         s->party = (uint8_t)ev->party;
+        forget_crashes(s);
         rest_step(c, i, ev->outcome == OUTCOME_WAIT ? STATE_WAITING : STATE_DELAYED, ev->delay_ms, true);
         break;
     case OUTCOME_HOLD:
         s->flags |= STEP_FLAG_HELD;
         s->party = (uint8_t)(ev->party ? ev->party : PARTY_OPERATOR);
+        forget_crashes(s);
         rest_step(c, i, STATE_WAITING, ev->delay_ms, true);
         if (!ev->delay_ms)
             s->due_ms = 0;

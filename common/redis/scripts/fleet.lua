@@ -425,6 +425,7 @@ local function claim(c, r, session, nonce)
     return 'ok'
 end
 
+-- W, P and H end a step's crashes: it came to its own rest (see forget_crashes in transition.c).
 local OUTCOMES = {
     D = function(c, r, i) done_step(c, r, i) end,
     R = function(c, r, i, item)
@@ -442,17 +443,17 @@ local OUTCOMES = {
     F = function(c, r, i, item) fail_step(c, r, i, FAILED, item.party) end,
     W = function(c, r, i, item)
         local d = step_at(r, i)
-        d.flags, d.party = without(d.flags, S_HELD), item.party
+        d.flags, d.party, d.crashes = without(d.flags, S_HELD), item.party, 0
         rest_step(c, r, i, WAITING, item.delay, true)
     end,
     P = function(c, r, i, item)
         local d = step_at(r, i)
-        d.flags, d.party = without(d.flags, S_HELD), item.party
+        d.flags, d.party, d.crashes = without(d.flags, S_HELD), item.party, 0
         rest_step(c, r, i, DELAYED, item.delay, true)
     end,
     H = function(c, r, i, item)
         local d = step_at(r, i)
-        d.flags, d.party = with(d.flags, S_HELD), item.party ~= P_NONE and item.party or P_OPERATOR
+        d.flags, d.party, d.crashes = with(d.flags, S_HELD), item.party ~= P_NONE and item.party or P_OPERATOR, 0
         rest_step(c, r, i, WAITING, item.delay, true)
         if item.delay == 0 then
             d.due = 0

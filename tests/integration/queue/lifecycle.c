@@ -178,6 +178,54 @@ static void three_crashes_are_quarantined_and_redriven_with_the_journal(void)
     put_away(id);
 }
 
+/* A task watched for weeks outlives any number of crashes that lie between its polls. */
+static void a_poll_that_ends_well_forgets_the_crashes(void)
+{
+    const char *id = import_new("0");
+    for (unsigned i = 0; i < 5; i++) {
+        uint64_t dying = 0x3100000000000000ULL + i;
+        CHECK_OK(rig_session(dying, 10000));
+        (void)claim_one(dying, id);
+        rig_clock_add(10001);
+        CHECK_OK(rig_session(S1, 1000000));
+        (void)rig_tick();
+        rig_clock_add(2000);
+        struct queue_held h = claim_one(S1, id);
+        CHECK(h.record.steps[0].crashes == 1);
+        static const enum queue_outcome rests[] = {OUTCOME_WAIT, OUTCOME_SLEEP, OUTCOME_HOLD};
+        struct queue_item it = rig_item(&h, 0, rests[i % 3]);
+        it.delay_ms = 1;
+        CHECK(send_one(S1, it, ACK_OK).record.steps[0].crashes == 0);
+        rig_clock_add(2);
+    }
+    put_away(id);
+}
+
+/* A worker that slept through its lease publishes its facts when it wakes: that must not make it a holder again. */
+static void refreshing_the_facts_never_revives_a_reaped_session(void)
+{
+    uint64_t dying = 0x3200000000000000ULL;
+    struct rig_turn t;
+    const char *id = import_new("0");
+    CHECK_OK(rig_session(dying, 10000));
+    CHECK_OK(rig_session_refresh(dying, 10000, "{\"worker\":\"rig\",\"fresh\":1}"));
+    redisReply *facts = rig_command("HGET f:{0}:h s:3200000000000000");
+    CHECK(facts->str && strstr(facts->str, "fresh")); /* while it lives its facts are replaced */
+    freeReplyObject(facts);
+    (void)claim_one(dying, id);
+    rig_clock_add(10001);
+    CHECK_OK(rig_session(S1, 1000000));
+    (void)rig_tick();
+    CHECK_ERR(rig_session_refresh(dying, 10000, "{\"worker\":\"rig\"}"), ERR_LEASE_LOST);
+    CHECK(rig_number("HEXISTS f:{0}:h s:3200000000000000") == 0);
+    redisReply *score = rig_command("ZSCORE f:{0}:sess 3200000000000000");
+    CHECK(score->type == REDIS_REPLY_NIL);
+    freeReplyObject(score);
+    CHECK_OK(rig_turn(dying, 4, NULL, 0, &t));
+    CHECK(t.is_gone && t.claim_count == 0);
+    put_away(id);
+}
+
 /* More than one call can reap: 64 at a time, and the dead session is refused from the first on. */
 static void a_session_with_many_imports_is_reaped_in_portions(void)
 {
@@ -261,6 +309,8 @@ int main(void)
     RUN(the_audit_sees_a_line_that_was_changed);
     RUN(a_lost_claim_is_found_by_the_list);
     RUN(three_crashes_are_quarantined_and_redriven_with_the_journal);
+    RUN(a_poll_that_ends_well_forgets_the_crashes);
+    RUN(refreshing_the_facts_never_revives_a_reaped_session);
     RUN(a_session_with_many_imports_is_reaped_in_portions);
     RUN(closing_a_session_gives_back_with_the_attempt_restored);
     RUN(ten_thousand_polls_leave_the_attempt_at_one);

@@ -270,6 +270,14 @@ enum err_code rig_session(uint64_t session, uint32_t lease_ms)
     return w.code;
 }
 
+enum err_code rig_session_refresh(uint64_t session, uint32_t lease_ms, const char *worker_json)
+{
+    struct wait w = {0};
+    queue_session_refresh(rig.queue, 0, session, lease_ms, worker_json, on_done, &w);
+    rig_wait(&w.is_done);
+    return w.code;
+}
+
 enum err_code rig_session_close(uint64_t session)
 {
     struct wait w = {0};

@@ -51,6 +51,7 @@ void rig_sleep(uint64_t ms);
 enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped,
                          char *ret_existing);
 enum err_code rig_session(uint64_t session, uint32_t lease_ms);
+enum err_code rig_session_refresh(uint64_t session, uint32_t lease_ms, const char *worker_json);
 enum err_code rig_session_close(uint64_t session);
 struct rig_turn {
     uint64_t now_ms, next_due_ms;

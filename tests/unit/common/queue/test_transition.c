@@ -191,6 +191,36 @@ static void who_enters_the_ring_starts_at_the_floor(void **state)
     assert_true(r.vt == 9000000);
 }
 
+/* A step that came to its own rest has not crashed; one that was given back may crash again the same way. */
+static void a_rest_of_its_own_ends_the_count_of_crashes(void **state)
+{
+    (void)state;
+    static const char outcomes[] = {OUTCOME_WAIT, OUTCOME_SLEEP, OUTCOME_HOLD, OUTCOME_RETRY, OUTCOME_INTERRUPT};
+    for (size_t i = 0; i < sizeof outcomes; i++) {
+        struct dag dag = {.step_count = 1};
+        struct record r;
+        struct err err;
+        struct transition_effects out;
+        assert_int_equal(dag_finish(&dag, &err), 0);
+        record_new(&dag, NULL, 1, &r);
+        struct transition_event ev = {.kind = TRANSITION_CLAIM, .session = 1, .nonce = 1, .now_us = 5000};
+        assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+        ev.kind = TRANSITION_REAP;
+        assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+        assert_int_equal(r.steps[0].crashes, 1);
+        ev.now_us = 5000000000;
+        ev.kind = TRANSITION_PROMOTE;
+        assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+        ev.kind = TRANSITION_CLAIM;
+        assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+        ev.kind = TRANSITION_FINISH;
+        ev.outcome = (enum queue_outcome)outcomes[i];
+        ev.token = (struct queue_token){r.fence, r.nonce, r.steps[0].claim_version};
+        assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+        assert_int_equal(r.steps[0].crashes, i < 3 ? 0 : 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +228,7 @@ int main(void)
         cmocka_unit_test(work_always_ends),
         cmocka_unit_test(a_quantum_ends_the_hold_only_when_others_wait),
         cmocka_unit_test(who_enters_the_ring_starts_at_the_floor),
+        cmocka_unit_test(a_rest_of_its_own_ends_the_count_of_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
