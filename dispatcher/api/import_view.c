@@ -123,7 +123,6 @@ static json_t *step_view(const struct api *api, const json_t *value, const json_
                             json_str_at(step, "state"), "attempts", (json_int_t)json_int_at(step, "attempts"),
                             "crashes", (json_int_t)json_int_at(step, "crashes"), "party",
                             json_str_or(step, "task.party", json_str_at(step, "party")));
-    json_put(out, "since", time_or_null(json_int_at(step, "since_ms")));
     json_put(out, "due_at",
              time_or_null(json_has(task, "due_ms") ? json_int_at(task, "due_ms") : json_int_at(step, "due_ms")));
     json_put_bool(out, "is_held", json_bool_at(step, "is_held"));

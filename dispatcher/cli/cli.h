@@ -25,6 +25,7 @@ struct cli {
     int argc; /* words after the verb */
     char **argv;
     const char *program;
+    bool makes_fleet; /* import and check may begin a first local fleet; who looks or acts needs one that is there */
 };
 
 typedef int cli_verb_fn(struct cli *cli);

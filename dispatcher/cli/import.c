@@ -137,6 +137,7 @@ int cli_verb_import(struct cli *cli)
         err_set(&err, ERR_USAGE, "import needs a FILE");
         return cli_error(cli, &err);
     }
+    cli->makes_fleet = true;
     if (cli_connect(cli, &err) != 0)
         return cli_error(cli, &err);
     json_auto_t *batch = NULL;
@@ -160,6 +161,7 @@ int cli_verb_check(struct cli *cli)
         return cli_error(cli, &err);
     }
     AUTO_REPLY struct cli_reply reply = {0};
+    cli->makes_fleet = true;
     if (cli_connect(cli, &err) != 0 || send_file(cli, words[0], true, &reply, &err) != 0)
         return cli_error(cli, &err);
     if (reply.status >= 300)

@@ -250,6 +250,16 @@ int local_connect(struct cli *cli, struct err *err)
     local_fleet_init(&demo, demo_dir);
     if (local_pid(&demo, "dispatcher") && !local_pid(&fleet, "dispatcher"))
         return local_adopt(cli, &demo, err);
+    AUTO_FREE char *token = mem_printf("%s/token", dir); /* written by the first start, kept ever since */
+    bool exists = access(token, F_OK) == 0;
+    if (!exists && !cli->makes_fleet)
+        return err_set(err, ERR_NO_FLEET, "there is no fleet yet: --url names none, and none was ever started in %s",
+                       dir);
+    /* Never in silence: its worker goes on with live imports. */
+    if (!local_is_running(&fleet))
+        (void)fprintf(stderr,
+                      "orgimport: %s the private local fleet in %s (live AWS; `orgimport local stop` ends it)\n",
+                      exists ? "starting" : "beginning", dir);
     if (local_start(&fleet, err) != 0)
         return -1;
     return local_adopt(cli, &fleet, err);

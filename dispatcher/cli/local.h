@@ -33,7 +33,8 @@ NODISCARD int local_stop(struct local_fleet *fleet, struct err *err);
 bool local_is_running(const struct local_fleet *fleet);
 /* Fills url and token of `cli` from the fleet's files. */
 NODISCARD int local_adopt(struct cli *cli, const struct local_fleet *fleet, struct err *err);
-/* local_start on the default folder, then local_adopt. */
+/* local_start on the default folder, said on stderr, then local_adopt. ERR_NO_FLEET when none was ever started there
+ * and the verb is none that begins one. */
 NODISCARD int local_connect(struct cli *cli, struct err *err);
 
 /* A process of ours: pid file DIR/NAME.pid, output DIR/NAME.log. */

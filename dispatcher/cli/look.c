@@ -87,10 +87,8 @@ static void print_lines(const char *label, const json_t *lines)
 
 static void print_step(const json_t *s)
 {
-    char since[32];
-    cli_since(json_str_or(s, "since", NULL), since);
-    printf("  %-4s %-20s %-10s %-14s %s %s\n", json_str_at(s, "item"), json_str_at(s, "name"), json_str_at(s, "state"),
-           json_str_at(s, "grade"), json_str_at(s, "party"), since);
+    printf("  %-4s %-20s %-10s %-14s %s\n", json_str_at(s, "item"), json_str_at(s, "name"), json_str_at(s, "state"),
+           json_str_at(s, "grade"), json_str_at(s, "party"));
     const json_t *error = json_at(s, "error");
     if (json_is_object(error)) {
         printf("         %s [%s, %s]\n", json_str_at(error, "text"), json_str_at(error, "code"),

@@ -114,6 +114,8 @@ int cli_error(const struct cli *cli, const struct err *err)
     (void)cli;
     (void)fprintf(stderr, "orgimport: %s\n  fix: %s (%s)\n", err->text, err_info(err->code)->fix,
                   err_info(err->code)->name);
+    if (err->code == ERR_NO_FLEET)
+        return EXIT_NOT_READY;
     return err->code == ERR_USAGE || err->code == ERR_CONFIG ? EXIT_USAGE : EXIT_ERROR;
 }
 

@@ -205,6 +205,7 @@ static void check_time(struct check *c, const char *path, const json_t *value)
 }
 
 TEXT_CHECK(check_hours, shape_is_hours(text), "hours like 08:00-16:00")
+TEXT_CHECK(check_zone, shape_is_zone(text), "UTC or an offset like +01:00; names of places are not known")
 
 static void check_count(struct check *c, const char *path, const json_t *value)
 {
@@ -241,7 +242,7 @@ static const struct field fields[] = {
     {"window.not_before", JSON_STRING, false, check_time},
     {"window.days", JSON_ARRAY, false, check_days},
     {"window.hours", JSON_STRING, false, check_hours},
-    {"window.timezone", JSON_STRING, false, check_text},
+    {"window.timezone", JSON_STRING, false, check_zone},
     {"options", JSON_OBJECT, false, NULL},
     {"options.rerun", JSON_TRUE, false, NULL},
 };

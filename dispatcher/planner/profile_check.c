@@ -149,6 +149,9 @@ static void check_billing(const json_t *j, struct faults *f)
     if (staffed && !json_is_null(staffed) &&
         (!shape_is_days(json_at(staffed, "days")) || !shape_is_hours(json_str_at(staffed, "hours"))))
         faults_add(f, AT("staffed"), ERR_FIELD_INVALID, "staffed has days [\"mon\",..] and hours \"08:00-18:00\"");
+    if (json_has(staffed, "timezone") && !shape_is_zone(json_string_value(json_at(staffed, "timezone"))))
+        faults_add(f, AT("staffed.timezone"), ERR_FIELD_INVALID,
+                   "a timezone is UTC or an offset like +01:00; names of places are not known");
 }
 
 static bool is_defined(const json_t *j, const char *name)

@@ -84,6 +84,13 @@ bool shape_is_hours(const char *text)
            strncmp(text, text + 6, 5) < 0;
 }
 
+/* Places (Europe/Berlin) change their offset twice a year, and a step may read no clock database: so offsets only. */
+bool shape_is_zone(const char *text)
+{
+    bool is_offset = text && (text[0] == '+' || text[0] == '-') && strlen(text) == 6 && is_clock(text + 1);
+    return str_eq(text, "UTC") || (is_offset && strncmp(text + 1, "14:00", 5) <= 0);
+}
+
 bool shape_is_days(const json_t *value)
 {
     if (!json_is_array(value) || json_array_size(value) == 0 || json_array_size(value) > 7)

@@ -11,5 +11,6 @@ bool shape_is_email(const char *text);
 bool shape_is_host(const char *text);
 bool shape_is_printable(const char *text, size_t len_max); /* UTF-8 without control characters, not empty */
 bool shape_is_hours(const char *text);                     /* 08:00-18:00 */
+bool shape_is_zone(const char *text);                      /* UTC, +05:30 or -08:00 */
 bool shape_is_days(const json_t *value);                   /* ["mon",..], each once */
 bool shape_is_role_name(const char *text);                 /* IAM: 1-64 of A-Za-z0-9+=,.@_- */

@@ -9,9 +9,10 @@
 
 #define GROUP "orgimport"
 #define POLL_MS 200
-#define TAKE_OVER_MS "30000" /* an entry that somebody had this long is believed lost */
-#define TAKE_OVER_EVERY 50   /* polls */
-#define DELIVERIES_MAX 5     /* then it is poison: answered without being touched again */
+#define TAKE_OVER_MS "30000"      /* an entry that somebody had this long is believed lost */
+#define TAKE_OVER_EVERY 50        /* polls */
+#define DELIVERIES_MAX 5          /* then it is poison: answered without being touched again */
+#define CONSUMER_IDLE_MS "600000" /* gone; or without an entry so long, and made anew by its next one */
 #define READ_MAX "16"
 #define OUT_MAX "100000"
 
@@ -272,6 +273,21 @@ static void on_pending(struct inbox *in, void *arg, const redisReply *reply)
     }
 }
 
+/* Each start of a dispatcher is a consumer of its own; without this their list would only grow. Looked at and deleted
+ * in one step: who read an entry in between would lose it. One with pending entries stays until they are taken over. */
+static const char sweep_text[] = "for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do "
+                                 "local f = {} for i = 1, #c, 2 do f[c[i]] = c[i + 1] end "
+                                 "if f.pending == 0 and f.idle > tonumber(ARGV[2]) and f.name ~= ARGV[3] then "
+                                 "redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], f.name) end end";
+
+static void on_swept(struct inbox *in, void *arg, const redisReply *reply)
+{
+    (void)in;
+    (void)arg;
+    if (reply && reply->type == REDIS_REPLY_ERROR) /* ours is unharmed by it, so said and no more */
+        log_event(LOG_WARN, "inbox.sweep_refused", "text", reply->str, NULL);
+}
+
 static void on_group(struct inbox *in, void *arg, const redisReply *reply)
 {
     (void)arg;
@@ -294,6 +310,8 @@ static void poll_once(uv_timer_t *timer)
     if (in->polls++ % TAKE_OVER_EVERY == 0) {
         const char *pending[] = {"XPENDING", in->key, GROUP, "IDLE", TAKE_OVER_MS, "-", "+", READ_MAX};
         (void)send_call(in, (int)ARRAY_LEN(pending), pending, on_pending, NULL);
+        const char *sweep[] = {"EVAL", sweep_text, "1", in->key, GROUP, CONSUMER_IDLE_MS, in->me};
+        (void)send_call(in, (int)ARRAY_LEN(sweep), sweep, on_swept, NULL);
     }
 }
 

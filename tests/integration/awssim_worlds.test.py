@@ -18,13 +18,9 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import botocore_new  # noqa: E402,F401
 
-try:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import ClientError
-except ImportError:
-    print("skip: boto3 is not installed")
-    sys.exit(77)
+import boto3  # noqa: E402
+from botocore.config import Config  # noqa: E402
+from botocore.exceptions import ClientError  # noqa: E402
 
 BIN = os.path.join(sys.argv.pop(1), "orgimport-awssim") if len(sys.argv) > 1 else "build/bin/orgimport-awssim"
 if not os.access(BIN, os.X_OK):

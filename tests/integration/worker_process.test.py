@@ -1,6 +1,7 @@
 """The worker as a process: what it refuses to start with, health, drain, a stopped worker that wakes too late, Redis
 dying under it. Arg 1: folder of the programs."""
 import collections
+import configparser
 import json
 import os
 import signal
@@ -247,8 +248,56 @@ def cancel_and_pause_stop_at_a_call_boundary(world):
     world.check_end()
 
 
+def secrets_in(pid, secrets):
+    """Which of these texts lie anywhere in the memory of a process."""
+    found = set()
+    with open("/proc/%d/maps" % pid, encoding="utf-8") as maps, open("/proc/%d/mem" % pid, "rb") as mem:
+        for line in maps:
+            place, rights = line.split()[:2]
+            start, end = (int(part, 16) for part in place.split("-"))
+            if not rights.startswith("rw") or end - start > 1 << 32:  # the sanitizer's shadow holds no texts
+                continue
+            try:
+                mem.seek(start)
+                bytes_ = mem.read(end - start)
+            except (OSError, OverflowError):
+                continue
+            found |= {secret for secret in secrets if secret.encode() in bytes_}
+    return found
+
+
+@with_world(4)
+def opened_keys_end_with_the_import(world):
+    """The customers' secrets, looked for in the worker's own memory: there while it works, gone when an import has ended, and
+    gone when one rests for longer than it may be kept open (it may have been cancelled elsewhere)."""
+    only = world.worker("--warm-keys-ms=1000")
+    keys = configparser.ConfigParser()
+    keys.read(world.keys)
+    secrets = {keys[ref]["aws_secret_access_key"]: ref for ref in keys.sections()}  # the others hand over a role
+    assert len(secrets) > 1, secrets
+    pid = world.workers[only - 1].pid
+    try:
+        secrets_in(pid, secrets)
+    except PermissionError:
+        skip("the memory of a process cannot be read here")
+    world.submit()
+    one = until(lambda: secrets_in(pid, secrets), PATIENCE).pop()
+    resting = next(row["id"] for row in world.imports() if row["external_ref"] == secrets[one])
+    assert world.dispatcher.post("/v1/imports/%s:pause" % resting, {"reason": "test"}).status < 300
+    until(lambda: not secrets_in(pid, [one]), PATIENCE)
+    assert world.end(only) == 0
+    second = world.worker()  # keeps what rests open for ten minutes
+    pid = world.workers[second - 1].pid
+    assert world.dispatcher.post("/v1/imports/%s:resume" % resting).status < 300
+    until(lambda: secrets_in(pid, secrets), PATIENCE)
+    world.wait_completed(4)
+    until(lambda: not secrets_in(pid, secrets), 10)
+    assert world.end(second) == 0
+    world.check_end()
+
+
 if __name__ == "__main__":
     tests = [refuses_what_cannot_work, drains_and_hands_back, a_stopped_worker_does_no_harm_when_it_wakes, goes_on_after_redis_died,
-             cancel_and_pause_stop_at_a_call_boundary, (killed_workers_lose_nothing, 4)]
+             cancel_and_pause_stop_at_a_call_boundary, opened_keys_end_with_the_import, (killed_workers_lose_nothing, 4)]
     name = lambda test: (test[0] if isinstance(test, tuple) else test).__name__  # noqa: E731
     run([test for test in tests if name(test) in sys.argv[2:] or len(sys.argv) == 2], sys.argv[1])

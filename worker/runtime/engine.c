@@ -214,6 +214,7 @@ static void tick(void *arg)
 {
     struct engine *e = arg;
     beat_tick(e->beat);
+    warm_close_keys(e);
     e->tick = later_add(e->later, (uint64_t)config_int(e->config, CONFIG_LEASE_MS) / 16, tick, e);
 }
 

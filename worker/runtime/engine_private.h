@@ -114,7 +114,9 @@ struct warm {
     struct warm *newer, *older, *next_hash;
     char id[IMPORT_ID_BYTES];
     uint32_t version; /* of the record when we gave it up */
-    bool has_texts;   /* journals and results are what the queue has */
+    uint64_t kept_boot_ms;
+    bool has_texts; /* journals and results are what the queue has */
+    bool are_keys_closed;
     struct gate *gate;
     json_t *doc, *results;
     char *journals[RECORD_STEPS_MAX];
@@ -192,6 +194,7 @@ void hold_mail(struct hold *h);
 void hold_pump(struct hold *h);
 const char *hold_step_name(const struct hold *h, size_t index);
 void warm_clear(struct engine *e);
+void warm_close_keys(struct engine *e);
 
 /* run.c */
 void runs_init(struct engine *e);

@@ -102,6 +102,7 @@ static void warm_keep(struct engine *e, struct hold *h, bool has_texts)
     struct warm *w = MEM_NEW(struct warm);
     *w = (struct warm){.version = h->record.version,
                        .has_texts = has_texts,
+                       .kept_boot_ms = engine_boot_ms(e),
                        .gate = TAKE(h->gate),
                        .doc = TAKE(h->doc),
                        .results = TAKE(h->results),
@@ -143,6 +144,18 @@ static void warm_take(struct engine *e, struct hold *h, uint32_t version)
         h->is_loaded = h->are_signals_stale = true;
     }
     warm_free(w);
+}
+
+/* An import that rests may end without us (cancelled, or held elsewhere), and nobody tells: so opened keys of resting
+ * imports are closed after a while. The next claim opens the sealed one again. */
+void warm_close_keys(struct engine *e)
+{
+    uint64_t now = engine_boot_ms(e), most = (uint64_t)config_int(e->config, CONFIG_WARM_KEYS_MS);
+    for (struct warm *w = e->warm_oldest; w && now - w->kept_boot_ms >= most; w = w->newer) {
+        if (!w->are_keys_closed)
+            session_drop(gate_session(w->gate));
+        w->are_keys_closed = true;
+    }
 }
 
 void warm_clear(struct engine *e)
@@ -484,7 +497,8 @@ void hold_drop(struct hold *h)
     later_cancel(h->retry);
     shard_forget(h->shard, h, NULL);
     table_remove(e, h);
-    if (h->gate && h->is_loaded && !h->has_load_err)
+    /* What has ended is not kept warm: its gate holds the customer's opened key (P8). */
+    if (h->gate && h->is_loaded && !h->has_load_err && h->record.remaining)
         warm_keep(e, h, has_texts);
     gate_free(h->gate);
     for (size_t i = 0; i < RECORD_STEPS_MAX; i++)

@@ -60,14 +60,18 @@ static json_t *task_data(const struct step *s, const json_t *identity)
         "with its "
         "bucket. Accounts, organizational units, policies and everything that runs stay as they are; we record them "
         "before and "
-        "after and show you that nothing else changed. At the end we delete the access that you hand over now.",
+        "after and show you that nothing else changed. At the end the access that you hand over now is retired, and we "
+        "name "
+        "what is left of it with the command that removes it.",
         "meaning",
         "Reading: organization, accounts, policies, roles, buckets' names, reports and tax settings, to compare before "
         "and after.",
         "Writing: up to three roles with their policies, one bucket, one cost report, the tax registration. Nothing "
         "else is possible "
         "for the program, whatever rights it has.",
-        "Removing: only what we made, and at the end the user or key that you hand over now.",
+        "Removing: only what we made, and at the end the key that you hand over now. Its user, or the role, is yours "
+        "to "
+        "delete: without a key nobody of ours can do it.",
         "Never: member accounts, organizational units, service control policies, other users, other roles, your data.");
 }
 
@@ -100,13 +104,20 @@ static enum step_result ask_for_role(struct step *s, const json_t *identity)
             .check =
                 "We try to use the role every minute and ask AWS which account answers. You need not report anything.",
             .notice = notice_of(s, identity),
-            .worst = "Whoever controls our account could administer your management account until the role is deleted. "
-                     "That is why "
-                     "the role only works with your own external ID and why we delete our access at the end.",
+            .worst =
+                "Whoever controls our account could administer your management account until the role is deleted. "
+                "That is why "
+                "the role only works with your own external ID and why you get the command that deletes it at the end.",
             .undo = "Delete the role in IAM at any time: our access ends at once and the import waits.",
             .due_hours = 72,
             .opened_ms = human_opened(s),
             .data = task_data(s, identity)});
+}
+
+/* As credential_retire does it. */
+static bool is_key_deleted(const struct step *s)
+{
+    return json_bool_at(step_import(s), "vars.retire.delete_user");
 }
 
 static enum step_result ask_for_key(struct step *s, const json_t *identity)
@@ -125,9 +136,11 @@ static enum step_result ask_for_key(struct step *s, const json_t *identity)
             .link = "https://us-east-1.console.aws.amazon.com/iam/home#/users/create",
             .check = "We ask AWS which account the key belongs to as soon as it arrives.",
             .notice = notice_of(s, identity),
-            .worst = "Whoever gets hold of the key could administer your management account. It is stored sealed, used "
-                     "by this "
-                     "import only, and deleted at the end; we show you AWS's refusal of the dead key as proof.",
+            .worst = step_text(s,
+                               "Whoever gets hold of the key could administer your management account. It is stored "
+                               "sealed, used by this import only, and %s at the end; we show you AWS's refusal of the "
+                               "dead key as proof, and the command that deletes the user that is left.",
+                               is_key_deleted(s) ? "deleted" : "deactivated"),
             .undo = "Deactivate or delete the key in IAM at any time: our access ends at once and the import waits.",
             .due_hours = 72,
             .opened_ms = human_opened(s),

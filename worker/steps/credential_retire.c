@@ -28,9 +28,21 @@ static bool is_deleting(const struct step *s)
     return json_bool_at(step_import(s), "vars.retire.delete_user");
 }
 
-static void leave_user(struct step *s, const char *user)
+/* The key of access_handover when another took its place meanwhile: nobody of ours retires it, so its owner is told. */
+static void leave_first_key(struct step *s, json_t *list, const char *key_id)
+{
+    const char *user = handed_over(s, "user"), *first = handed_over(s, "access_key_id");
+    if (!*first || str_eq(first, key_id))
+        return;
+    ownership_remains(
+        list, step_text(s, "access key %s of IAM user %s, handed over first and replaced since", first, user),
+        "customer", step_text(s, "aws iam delete-access-key --user-name %s --access-key-id %s", user, first));
+}
+
+static void leave_user(struct step *s, const char *user, const char *key_id)
 {
     json_t *list = json_array();
+    leave_first_key(s, list, key_id);
     ownership_remains(list, step_text(s, "IAM user %s, with its policies and no working key of ours", user), "customer",
                       step_text(s,
                                 "aws iam detach-user-policy --user-name %s --policy-arn "
@@ -39,9 +51,22 @@ static void leave_user(struct step *s, const char *user)
     step_set(s, "remains", list);
 }
 
+/* The journal's name for the call: a newer key has one of its own, or the first key's end would be taken for its. */
+static const char *retire_key_name(struct step *s, const char *key_id)
+{
+    return str_eq(key_id, handed_over(s, "access_key_id")) ? "retire" : step_text(s, "retire/%s", key_id);
+}
+
+/* The key may belong to another user than the first one did; AWS names it as long as the key lives. */
+static const char *user_of(struct step *s, const json_t *me)
+{
+    const char *arn = json_str_at(me, "arn"), *slash = strrchr(arn, '/');
+    return strstr(arn, ":user/") && slash ? slash + 1 : handed_over(s, "user");
+}
+
 static enum step_result finish(struct step *s, const char *user, const char *key_id)
 {
-    bool did_it = step_journal_facts(s, "retire") != NULL;
+    bool did_it = step_journal_facts(s, retire_key_name(s, key_id)) != NULL;
     json_t *closing = json_array();
     if (did_it)
         (void)json_array_append_new(closing, json_make("{s:s,s:s}", "op",
@@ -51,7 +76,7 @@ static enum step_result finish(struct step *s, const char *user, const char *key
     step_set(s, "proof", json_make("{s:s,s:s}", "op", "sts:GetCallerIdentity", "answer", "InvalidClientTokenId"));
     step_set_str(s, "access_key_id", key_id);
     step_set_str(s, "key", !did_it ? "dead before we retired it" : is_deleting(s) ? "deleted" : "deactivated");
-    leave_user(s, user);
+    leave_user(s, user, key_id);
     step_grade(s, "probed");
     return STEP_DONE;
 }
@@ -59,20 +84,21 @@ static enum step_result finish(struct step *s, const char *user, const char *key
 static enum step_result retire_key(struct step *s)
 {
     const json_t *me = NULL, *alive = NULL;
-    const char *user = handed_over(s, "user"), *key_id = handed_over(s, "access_key_id");
     TRY(step_identity(s, &me));
-    /* Dead is what AWS itself says of this very key. A key that cannot be opened, signed with or found is not dead
-     * (P8). */
-    if (!json_bool_at(me, "ok") && str_ends(json_str_at(me, "origin"), " InvalidClientTokenId") && *key_id &&
-        str_eq(json_str_at(me, "access_key_id"), key_id))
+    const char *first = handed_over(s, "access_key_id"), *key_id = json_str_or(me, "access_key_id", first);
+    const char *user = user_of(s, me), *call = retire_key_name(s, key_id);
+    bool is_begun = *key_id && step_journal_facts(s, call) != NULL;
+    /* Dead is what AWS itself says of this very key, the first one or one that we began to retire. A key that cannot be
+     * opened, signed with or found is not dead (P8). */
+    bool is_known = *first && str_eq(json_str_at(me, "access_key_id"), key_id) && (str_eq(key_id, first) || is_begun);
+    if (!json_bool_at(me, "ok") && str_ends(json_str_at(me, "origin"), " InvalidClientTokenId") && is_known)
         return finish(s, user, key_id);
     if (!json_bool_at(me, "ok"))
         return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",
                          json_str_at(me, "text"));
-    key_id = json_str_or(me, "access_key_id", key_id); /* a newer key may have been handed over since */
     if (!*user || !*key_id)
         return step_fail(s, ERR_INTERNAL, "it is not recorded which user and key were handed over");
-    if (step_journal_facts(s, "retire")) { /* maybe done: a dead key must not be asked for anything else */
+    if (is_begun) { /* maybe done: a dead key must not be asked for anything else */
         TRY(step_call(s, "alive", &sts_get_caller_identity_retired, NULL, &alive));
         if (json_is_null(alive))
             return finish(s, user, key_id);
@@ -80,7 +106,7 @@ static enum step_result retire_key(struct step *s)
     json_t *args = json_make("{s:s,s:s}", "UserName", user, "AccessKeyId", key_id);
     if (!is_deleting(s))
         json_put_str(args, "Status", "Inactive");
-    TRY(step_call(s, "retire", is_deleting(s) ? &iam_delete_access_key : &iam_update_access_key, args, NULL));
+    TRY(step_call(s, call, is_deleting(s) ? &iam_delete_access_key : &iam_update_access_key, args, NULL));
     TRY(step_poll(s, "dead", &sts_get_caller_identity_retired, NULL, is_dead, NULL, DEAD_EVERY_MS, DEAD_DEADLINE_MS,
                   ERR_CREDENTIAL_ALIVE, &alive));
     return finish(s, user, key_id);

@@ -152,8 +152,8 @@ static int minutes_of(const char *text)
     return ((text[0] - '0') * 10 + text[1] - '0') * 60 + (text[3] - '0') * 10 + text[4] - '0';
 }
 
-/* "UTC" or "+05:30": minutes east. Names of places would need a clock database, which a step may not read: they count
- * as UTC. */
+/* "UTC" or "+05:30": minutes east. The planner lets nothing else in: names of places would need a clock database, which
+ * a step may not read. */
 static int zone_minutes(const char *zone)
 {
     int minutes = zone[0] == '+' || zone[0] == '-' ? minutes_of(zone + 1) : 0;

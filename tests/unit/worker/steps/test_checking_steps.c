@@ -380,6 +380,39 @@ static void only_aws_says_that_a_key_is_dead(void **state)
     }
 }
 
+/* A key that took the first one's place is retired in its stead; the first is left to its owner, by name. */
+static void a_replaced_key_is_left_to_its_owner(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_put(h.results, "access_handover", json_make("{s:s,s:s}", "user", "orgimport", "access_key_id", "AKIA1"));
+    put(&h, "runtime:identity",
+        json_make("{s:b,s:s,s:s}", "ok", 1, "access_key_id", "AKIA2", "arn", "arn:aws:iam::111122223333:user/x/Two"));
+    put(&h, "sts:GetCallerIdentity/retired", json_make("{s:s}", "account", "111122223333"));
+    h.on_answer = a_key_dies;
+    fake_run(&h, step_def_by_name("credential_retire"));
+    for (int round = 0; round < 2; round++) {
+        check_end(&h, STEP_ENDED_DONE, "");
+        assert_string_equal(json_str_at(h.result, "access_key_id"), "AKIA2");
+        assert_string_equal(json_str_at(h.result, "key"), "deleted");
+        assert_string_equal(json_str_at(h.result, "remains.0.owner"), "customer");
+        assert_string_equal(json_str_at(h.result, "remains.0.command"),
+                            "aws iam delete-access-key --user-name orgimport --access-key-id AKIA1");
+        if (round)
+            break;
+        assert_string_equal(json_str_at(h.result, "closing.0.resource"), "Two/AKIA2");
+        /* Killed before the finish was stored: the dead key is known as the one that was being retired. */
+        put(&h, "runtime:identity",
+            json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", "AKIA2", "origin",
+                      "sts:GetCallerIdentity 403 InvalidClientTokenId"));
+        h.call_count = 0;
+        fake_run(&h, step_def_by_name("credential_retire"));
+        assert_int_equal(writes(&h), 0);
+    }
+    fake_done(&h);
+}
+
 static void the_role_route_has_nothing_to_retire(void **state)
 {
     (void)state;
@@ -444,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_relationship_is_made_adopted_or_in_conflict),
         cmocka_unit_test(the_dead_key_is_the_proof),
         cmocka_unit_test(only_aws_says_that_a_key_is_dead),
+        cmocka_unit_test(a_replaced_key_is_left_to_its_owner),
         cmocka_unit_test(the_role_route_has_nothing_to_retire),
         cmocka_unit_test(the_bootstrap_policy_is_what_steps_sign),
     };

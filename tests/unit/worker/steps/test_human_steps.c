@@ -106,6 +106,28 @@ static void a_wrong_code_is_said_and_asked_again(void **state)
     fake_done(&h);
 }
 
+/* No mail server: a code that nobody got must not be asked for. */
+static void without_a_mail_server_a_person_attests(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    start(&h, "{\"runtime:mail\":{\"sent\":false,\"how\":\"none\"}}");
+    fake_run(&h, &step_mailbox_ready);
+    assert_task_is_as_promised(&h);
+    assert_true(json_is_null(json_object_get(h.task, "input")));
+    assert_true(json_bool_at(h.task, "attest"));
+    signal_done(&h, "{\"by\":\"Ann\"}");
+    fake_run(&h, &step_mailbox_ready);
+    assert_int_equal(h.outcome, STEP_ENDED_WAIT);
+    assert_non_null(strstr(json_str_at(h.task, "check"), "name and a note"));
+    signal_done(&h, "{\"by\":\"Ann\",\"note\":\"came at 10:02, Bob and I can read it\"}");
+    fake_run(&h, &step_mailbox_ready);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "grade"), "attested");
+    assert_string_equal(json_str_at(h.result, "mailbox"), "awsops+a@doit-intl.com");
+    fake_done(&h);
+}
+
 /* ---- root_email
  * --------------------------------------------------------------------------------------------------------- */
 #define ORG(email)                                                                                                     \
@@ -437,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(access_is_asked_for_with_a_role_template),
         cmocka_unit_test(a_wrong_code_is_said_and_asked_again),
+        cmocka_unit_test(without_a_mail_server_a_person_attests),
         cmocka_unit_test(root_email_passes_at_once_when_it_is_right_already),
         cmocka_unit_test(root_email_asks_both_parties_and_warns_of_invitations),
         cmocka_unit_test(a_done_does_not_replace_what_aws_says),
