@@ -425,7 +425,8 @@ struct aws_call *aws_call(struct aws_client *client, const struct aws_call_input
     if (check_grant(client, input, &err) ||
         copy_field(call->region, sizeof call->region, input->region, "region", &err) ||
         copy_field(call->bucket_owner, sizeof call->bucket_owner, input->bucket_owner, "bucket owner", &err) ||
-        copy_field(call->rate_key, sizeof call->rate_key, input->rate_key, "rate key", &err)) {
+        copy_field(call->rate_key, sizeof call->rate_key, input->rate_key, "rate key", &err) ||
+        copy_field(call->label, sizeof call->label, input->label, "label", &err)) {
         call_refuse(call, &err);
     } else {
         call->args = input->args ? json_deep_copy(input->args) : json_object();

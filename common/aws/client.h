@@ -43,6 +43,7 @@ struct aws_call_input { /* borrowed during aws_call() only, `identity` is counte
     const char *bucket_owner;      /* S3: expected owner, "" none */
     uint64_t leave_before_boot_ms; /* a request may only leave when now + timeout is below this; 0: no limit */
     const char *rate_key;          /* account whose buckets it draws from */
+    const char *label;             /* joins the user agent, which CloudTrail shows: the import's id; NULL none */
 };
 
 struct aws_outcome {     /* borrowed inside the callback */

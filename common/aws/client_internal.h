@@ -71,7 +71,7 @@ struct aws_call {
     const struct aws_op *op;
     json_t *args;
     struct aws_identity *identity;
-    char region[32], bucket_owner[16], rate_key[96];
+    char region[32], bucket_owner[16], rate_key[96], label[64];
     uint64_t leave_before_boot_ms;
 
     struct aws_target target; /* of the last request */

@@ -16,7 +16,7 @@
 
 struct wire { /* what goes out, collected */
     struct aws_request request;
-    struct str path, body, authorization, url;
+    struct str path, body, authorization, url, agent;
     struct sigv4_header signed_headers[WIRE_HEADERS_MAX];
     size_t count;
     char target[160], date[20], payload_hash[65];
@@ -32,6 +32,7 @@ static void wire_done(struct wire **slot)
     str_done(&w->body);
     str_done(&w->authorization);
     str_done(&w->url);
+    str_done(&w->agent);
     mem_free(w->content_md5);
     mem_free(w);
 }
@@ -165,7 +166,9 @@ static void dispatch(struct wire *w, struct aws_call *call)
 {
     struct aws_client *client = call->client;
     struct http_header headers[WIRE_HEADERS_MAX];
-    add_header(w, "User-Agent", client->user_agent);
+    str_init(&w->agent, 512);
+    str_addf(&w->agent, "%s%s%s", client->user_agent, *call->label ? " " : "", call->label);
+    add_header(w, "User-Agent", w->agent.data);
     for (size_t i = 0; i < w->count; i++)
         headers[i] = (struct http_header){w->signed_headers[i].name, w->signed_headers[i].value};
     const struct str *query = &w->request.query;

@@ -151,6 +151,8 @@ void queue_redrive(struct queue *q, const char *import_id, int step, const char 
  * names the account's other open import. */
 void queue_undo(struct queue *q, const char *import_id, const struct dag *undo, uint64_t again,
                 const char *decision_json, queue_done_fn *done, void *arg);
+/* A decision that moves nothing (an approval, a root that was handed out): one line of the import's decision chain. */
+void queue_note(struct queue *q, const char *import_id, const char *decision_json, queue_done_fn *done, void *arg);
 /* Reaps dead sessions and promotes what is due; anyone may call it. next_due_ms: when to call again. */
 typedef void queue_tick_fn(void *arg, const struct err *err, uint64_t next_due_ms);
 void queue_tick(struct queue *q, uint32_t shard, queue_tick_fn *done, void *arg);

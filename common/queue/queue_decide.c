@@ -243,6 +243,11 @@ void queue_redrive(struct queue *q, const char *import_id, int step, const char 
     decide(q, "redrive", import_id, step, decision_json, done, arg);
 }
 
+void queue_note(struct queue *q, const char *import_id, const char *decision_json, queue_done_fn *done, void *arg)
+{
+    decide(q, "note", import_id, -1, decision_json, done, arg);
+}
+
 /* ---- Timers -------------------------------------------------------------------------------------------------------
  */
 struct ticking {

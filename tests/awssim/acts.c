@@ -47,7 +47,8 @@ static const char *customer_bootstrap_role(struct sim_world *w, const json_t *ar
     json_t *trust =
         svc_textf("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:"
                   "iam::%s:root\"},"
-                  "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"%s\"}}}]}",
+                  "\"Action\":[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"],\"Condition\":{\"StringEquals\":{\"sts:"
+                  "ExternalId\":\"%s\"}}}]}",
                   trusted, external_id);
     if (old != NULL) {
         json_object_set_new(old, "AssumeRolePolicyDocument", trust);

@@ -96,6 +96,7 @@ struct sim_holder { /* whose key it is */
 struct sim_session { /* temporary credentials made by AssumeRole */
     char key_id[24], secret[41], token[201];
     char account[13], role[65], name[65];
+    char source[65]; /* source identity, "" none */
     uint64_t expires_ms;
     json_t *policy; /* session policy or NULL */
 };

@@ -26,6 +26,10 @@ static json_t *identity(const char *type, const char *arn, const char *account, 
             json_object_set_new(
                 who, "sessionContext",
                 json_pack("{s:{s:s, s:s%}}", "sessionIssuer", "type", "Role", "userName", role, strcspn(role, "/")));
+            const struct sim_session *session = sim_session_of(access_key_id);
+            if (session && session->source[0])
+                json_object_set_new(json_object_get(who, "sessionContext"), "sourceIdentity",
+                                    json_string(session->source));
         }
     }
     return who;

@@ -3,6 +3,7 @@
 #include "svc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void get_caller_identity(struct sim_request *rq)
 {
@@ -77,6 +78,12 @@ static json_t *find_role(const char *arn, struct sim_world **ret_world, char ret
     return role && strcmp(svc_text(role, "Arn"), arn) == 0 ? role : NULL;
 }
 
+/* A source identity needs an Allow of its own in the role's trust. */
+static bool may_set_source(const char *trust)
+{
+    return strstr(trust, "\"sts:SetSourceIdentity\"") || strstr(trust, "\"sts:*\"");
+}
+
 static void assume_role(struct sim_request *rq)
 {
     const char *arn = sim_param(rq, "RoleArn");
@@ -106,7 +113,14 @@ static void assume_role(struct sim_request *rq)
         return;
     }
     const char *name = svc_text(role, "RoleName");
+    const char *source = sim_param(rq, "SourceIdentity");
+    if (source[0] && !may_set_source(svc_text(role, "AssumeRolePolicyDocument"))) {
+        json_decref(policy);
+        deny(rq, arn);
+        return;
+    }
     struct sim_session *s = sim_session_new(account, name, sim_param(rq, "RoleSessionName"), life_s * 1000, policy);
+    (void)snprintf(s->source, sizeof s->source, "%s", source);
     char expires[32], id[128], assumed[256];
     sim_rfc3339(s->expires_ms, expires);
     (void)snprintf(id, sizeof id, "%s:%s", svc_text(role, "RoleId"), s->name);

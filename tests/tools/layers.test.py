@@ -17,7 +17,7 @@ ALLOWED = {
     "common/redis": ["common/base", "common/codec"],
     "common/queue": ["common/base", "common/codec", "common/crypto", "common/redis"],
     "common/aws": ["common/base", "common/codec", "common/crypto", "common/http"],
-    "common/proof": ["common/base", "common/codec"],
+    "common/proof": ["common/base", "common/codec", "common/crypto"],
     "worker": ["common", "worker"],
     "dispatcher/planner": ["common"],
     "dispatcher/store": ["common", "dispatcher/planner"],

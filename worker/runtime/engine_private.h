@@ -61,6 +61,7 @@ struct hold {
     json_t *doc;
     json_t *results; /* by step name, as stored: big ones are stubs */
     char *journals[RECORD_STEPS_MAX];
+    char *stored[RECORD_STEPS_MAX]; /* "N:HASH": end of each step's ledger as Redis confirmed it to us */
     json_t *signals[RECORD_STEPS_MAX];
     struct run *runs[RECORD_STEPS_MAX];
     struct gate *gate;
@@ -120,6 +121,7 @@ struct warm {
     struct gate *gate;
     json_t *doc, *results;
     char *journals[RECORD_STEPS_MAX];
+    char *stored[RECORD_STEPS_MAX];
 };
 
 struct engine_counters {
@@ -191,6 +193,9 @@ void hold_claim(struct shard *s, const struct queue_held *claim);
 void hold_update(struct hold *h, const struct record *record);
 void hold_drop(struct hold *h); /* not ours any more: nothing is written */
 void hold_mail(struct hold *h);
+/* Redis has confirmed these ledger lines of a step; or it has refused them, and what we hold of the step is void. */
+void hold_stored(struct hold *h, uint8_t step, const char *ledger);
+void hold_distrust(struct hold *h, uint8_t step);
 void hold_pump(struct hold *h);
 const char *hold_step_name(const struct hold *h, size_t index);
 void warm_clear(struct engine *e);

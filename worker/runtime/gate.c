@@ -263,6 +263,7 @@ static void leave(struct passage *p)
                                                 .identity = p->identity,
                                                 .region = p->region ? p->region : "",
                                                 .bucket_owner = "",
+                                                .label = json_str_at(g->import, "id"),
                                                 .leave_before_boot_ms = must_leave_before(p),
                                                 .rate_key = *account ? account : gate_account(g)},
                        call_answered, p);

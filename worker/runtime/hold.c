@@ -89,8 +89,10 @@ static void warm_unlink(struct engine *e, struct warm *w)
 
 static void warm_free(struct warm *w)
 {
-    for (size_t i = 0; i < RECORD_STEPS_MAX; i++)
+    for (size_t i = 0; i < RECORD_STEPS_MAX; i++) {
         mem_free(w->journals[i]);
+        mem_free(w->stored[i]);
+    }
     gate_free(w->gate);
     json_decref(w->doc);
     json_decref(w->results);
@@ -110,6 +112,8 @@ static void warm_keep(struct engine *e, struct hold *h, bool has_texts)
     memcpy(w->id, h->id, sizeof w->id);
     memcpy(w->journals, h->journals, sizeof w->journals);
     memset(h->journals, 0, sizeof h->journals);
+    memcpy(w->stored, h->stored, sizeof w->stored);
+    memset(h->stored, 0, sizeof h->stored);
     *warm_slot(e, w->id) = w;
     if (w->older)
         w->older->newer = w;
@@ -136,6 +140,8 @@ static void warm_take(struct engine *e, struct hold *h, uint32_t version)
     warm_unlink(e, w);
     h->gate = TAKE(w->gate);
     h->doc = TAKE(w->doc);
+    memcpy(h->stored, w->stored, sizeof h->stored);
+    memset(w->stored, 0, sizeof w->stored);
     if (w->has_texts && version - w->version <= WARM_VERSIONS && !session_lost_credentials(gate_session(h->gate))) {
         json_decref(h->results);
         h->results = TAKE(w->results);
@@ -501,11 +507,33 @@ void hold_drop(struct hold *h)
     if (h->gate && h->is_loaded && !h->has_load_err && h->record.remaining)
         warm_keep(e, h, has_texts);
     gate_free(h->gate);
-    for (size_t i = 0; i < RECORD_STEPS_MAX; i++)
+    for (size_t i = 0; i < RECORD_STEPS_MAX; i++) {
         mem_free(h->journals[i]);
+        mem_free(h->stored[i]);
+    }
     json_decref(h->doc);
     json_decref(h->results);
     mem_free(h);
+}
+
+void hold_stored(struct hold *h, uint8_t step, const char *ledger)
+{
+    const char *last = ledger;
+    for (const char *end = strchr(last, '\n'); end && end[1]; end = strchr(last, '\n'))
+        last = end + 1;
+    /* Keys are sorted, so these two come before anything that a call may have answered. */
+    const char *hash = strstr(last, "\"hash\":\""), *n = strstr(last, "\"n\":");
+    if (!hash || !n)
+        return;
+    mem_free(h->stored[step]);
+    h->stored[step] = mem_printf("%lld:%.64s", strtoll(n + 4, NULL, 10), hash + 8);
+}
+
+/* What runs again must start from what Redis has, not from what we remember. */
+void hold_distrust(struct hold *h, uint8_t step)
+{
+    mem_free(TAKE(h->journals[step]));
+    h->is_credential_stale = true; /* brings all texts anew */
 }
 
 /* Somebody cancelled, paused, signalled or redrove: the record tells what, the signals are read when a step starts. */

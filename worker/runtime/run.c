@@ -260,6 +260,7 @@ void run_start(struct run *r)
                                .results = r->results,
                                .signals = r->signals,
                                .journal = h->journals[r->index],
+                               .stored_head = h->stored[r->index],
                                .has_task = (step->flags & STEP_FLAG_TASK) != 0,
                                .fence = r->token.fence,
                                .nonce = r->token.nonce,

@@ -37,6 +37,7 @@ struct session {
     struct user *users;
     struct err err;
     bool has_err, was_refused;
+    bool no_source_identity; /* the role's trust does not let us name ourselves that way */
 };
 
 static const char *const sections[] = {
@@ -68,6 +69,7 @@ struct session *session_new_customer(const struct session_tools *tools, const js
 }
 
 static void operator_ready(void *arg, struct aws_identity *identity, const struct err *err);
+static void open_customer(struct session *s);
 
 static void stop(struct session *s)
 {
@@ -228,10 +230,18 @@ static void wipe_text(const json_t *facts, const char *key)
         secret_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): once, without the source identity
 static void assumed(void *arg, const struct aws_outcome *outcome)
 {
     struct session *s = arg;
     s->call = NULL;
+    if (outcome->err && outcome->err->code == ERR_AWS_DENIED && s->import && !s->no_source_identity) {
+        /* The trust may lack sts:SetSourceIdentity: the session's name carries the import's id all the same. */
+        s->no_source_identity = true;
+        s->state = SESSION_CLOSED;
+        open_customer(s);
+        return;
+    }
     if (outcome->err) {
         fail_call(s, outcome->err, "AssumeRole");
         return;
@@ -248,6 +258,7 @@ static void assumed(void *arg, const struct aws_outcome *outcome)
 
 struct role_input {
     const char *arn, *external_id, *name;
+    const char *source_identity; /* stays with every session made from this one; NULL none */
     struct aws_identity *as;
     const char *rate_key;
     char *policy;
@@ -261,6 +272,8 @@ static void begin_assume(struct session *s, const struct role_input *in)
         json_put_str(args, "ExternalId", in->external_id);
     if (in->policy)
         json_put_str(args, "Policy", in->policy);
+    if (in->source_identity)
+        json_put_str(args, "SourceIdentity", in->source_identity);
     struct aws_grant grant = {.ops = OPS(&sts_assume_role), .account_id = in->as->account_id};
     s->state = SESSION_ASSUMES;
     s->call = aws_call(s->tools.aws,
@@ -290,6 +303,7 @@ static void operator_ready(void *arg, struct aws_identity *identity, const struc
     begin_assume(s, &(struct role_input){.arn = *given ? given : arn,
                                          .external_id = json_str_at(s->import, "vars.external_id_bootstrap"),
                                          .name = json_str_at(s->import, "id"),
+                                         .source_identity = s->no_source_identity ? NULL : json_str_at(s->import, "id"),
                                          .as = identity,
                                          .rate_key = identity->account_id,
                                          .policy = policy});

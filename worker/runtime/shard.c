@@ -96,8 +96,13 @@ static void take_ack(struct item *item, enum queue_ack ack)
         h->shard->engine->count.stale++;
         log_event(LOG_WARN, "step.stale", "import", h->id, "step", r->def ? r->def->name : "", NULL);
         h->runs[r->index] = NULL;
+        hold_distrust(h, r->index);
         run_free(r);
-    } else if (item->q.outcome == OUTCOME_SAVE) {
+        return;
+    }
+    if (item->q.ledger)
+        hold_stored(h, r->index, item->q.ledger);
+    if (item->q.outcome == OUTCOME_SAVE) {
         run_saved(r);
     } else {
         run_ended(r);

@@ -61,6 +61,15 @@ static struct step_call *call_new(struct step *s, const char *key, struct ask *a
     return c;
 }
 
+/* Whose account a line is about, where it is not the customer's: their CloudTrail knows nothing of it. */
+static void put_as(json_t *line, const struct aws_op *op)
+{
+    static const char *const names[] = {
+        [AWS_AS_OPERATOR] = "operator", [AWS_AS_PARTNER] = "partner", [AWS_AS_TRUSTED] = "trusted"};
+    if (op->who < ARRAY_LEN(names) && names[op->who])
+        json_put_str(line, "as", names[op->who]);
+}
+
 static void begin_intent(struct step *s, struct step_call *c, const char *again)
 {
     journal_intend(
@@ -69,6 +78,9 @@ static void begin_intent(struct step *s, struct step_call *c, const char *again)
             .op = c->op->name, .args_digest = c->digest, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)});
     json_t *line =
         json_make("{s:s, s:s, s:s, s:s}", "kind", "intent", "key", c->key, "op", c->op->name, "args", c->digest);
+    put_as(line, c->op);
+    if (c->op->service != &runtime_service) /* a mail's text may hold a code */
+        json_put(line, "with", ledger_facts(c->args));
     if (again)
         json_put(line, "result", json_make("{s:s}", "before", again));
     step_line(s, line);
@@ -180,6 +192,7 @@ enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **re
 static void start_save(struct step *s)
 {
     struct err err = {0};
+    step_line_of_save(s);
     AUTO_FREE char *text = journal_text(&s->journal, &err);
     if (!text) {
         (void)step_fail_with(s, &err, false);
@@ -243,6 +256,7 @@ static void note_answer(struct step *s, const struct step_call *c)
 {
     json_t *line = json_make("{s:s, s:s, s:s, s:s, s:s}", "kind", "answer", "key", c->key, "op", c->op->name, "args",
                              c->digest, "request_id", c->request_id);
+    put_as(line, c->op);
     if (c->state == STEP_CALL_ANSWERED)
         json_put(line, "result", ledger_facts(c->facts));
     else

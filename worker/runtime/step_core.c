@@ -46,8 +46,18 @@ uint64_t step_scaled(const struct step *s, uint64_t ms)
 void step_line(struct step *s, json_t *line)
 {
     struct ledger_who who = {.step = s->in.def->name, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)};
+    if (s->in.is_undo) /* the same chain tells of both directions */
+        json_put_bool(line, "undo", true);
     ledger_add(&s->journal, &who, line, &s->ledger);
     ASSERT(!s->ledger.is_over);
+}
+
+/* The journal never moves without the chain: a save that a failover lost would else leave a journal that is ahead of
+ * it. */
+void step_line_of_save(struct step *s)
+{
+    if (s->journal.is_dirty && !s->ledger.len)
+        step_line(s, json_make("{s:s}", "kind", "save"));
 }
 
 void step_wake(struct step *s)
@@ -83,6 +93,18 @@ bool step_is_poll(const struct step *s)
     return s->in.has_task && !s->was_signalled;
 }
 
+/* A signal's body as the ledger may show it: a code that somebody typed is there by its digest. New reference. */
+static json_t *signal_shown(const json_t *body)
+{
+    json_t *shown = json_deep_copy(body);
+    if (json_has(shown, "code")) {
+        char digest[65];
+        json_digest(json_object_get(shown, "code"), digest);
+        json_put(shown, "code", json_make("{s:s}", "digest", digest));
+    }
+    return shown;
+}
+
 /* Each signal is a ledger line once: it is a decision of a person. */
 static void note_signals(struct step *s)
 {
@@ -95,10 +117,23 @@ static void note_signals(struct step *s)
         if (str_eq(json_string_value(journal_get(&s->journal, "signals", key)), digest))
             continue;
         journal_set(&s->journal, "signals", key, json_string(digest));
-        step_line(s, json_make("{s:s, s:s, s:O}", "kind", "signal", "key", key, "result", body));
+        step_line(s, json_make("{s:s, s:s, s:o}", "kind", "signal", "key", key, "result", signal_shown(body)));
         s->was_signalled = true;
     }
     json_decref(signals);
+}
+
+/* We know that Redis had more of this chain than it has now: a failover to a replica that lagged behind. What was lost
+ * is named before anything else is said; the calls that it told of are settled like any open intent. */
+static void note_rollback(struct step *s)
+{
+    const char *known = s->in.stored_head, *colon = known ? strchr(known, ':') : NULL;
+    int64_t lost = colon ? strtoll(known, NULL, 10) : 0, kept = json_int_at(s->journal.root, "seq");
+    if (lost <= kept)
+        return;
+    step_line(s, json_make("{s:s, s:{s:I, s:s, s:I, s:s}}", "kind", "rollback", "result", "lost_n", (json_int_t)lost,
+                           "lost_hash", colon + 1, "kept_n", (json_int_t)kept, "kept_hash",
+                           json_str_at(s->journal.root, "head")));
 }
 
 int step_new(const struct step_host *host, const struct step_input *input, void *host_data, struct step **ret,
@@ -115,6 +150,8 @@ int step_new(const struct step_host *host, const struct step_input *input, void 
     str_init(&s->ledger, LEDGER_BYTES_MAX);
     s->reads = json_object();
     s->began_ms = step_clock(s);
+    note_rollback(s);
+    s->in.stored_head = NULL;
     note_signals(s);
     *ret = s;
     step_wake(s);

@@ -119,7 +119,9 @@ struct step_input { /* borrowed while the step lives, except the texts */
     const json_t *results; /* by step name, finished ones only */
     const json_t *signals; /* of this step by key, or NULL */
     const char *journal;
-    bool has_task; /* a task of this step is open */
+    const char
+        *stored_head; /* "N:HASH" of the last ledger line of this step that Redis confirmed to us, NULL unknown */
+    bool has_task;    /* a task of this step is open */
     uint64_t fence;
     uint32_t nonce;
     uint8_t attempts; /* counted at claim, 1 for the first */

@@ -50,6 +50,11 @@ static void tell_ledger(struct step *s, struct ending *e)
         json_put_str(result, "code", code);
     if (s->grade && e->end.outcome == STEP_ENDED_DONE)
         json_put_str(result, "grade", s->grade);
+    if (e->end.outcome == STEP_ENDED_DONE) { /* binds all that the step found to its chain */
+        char digest[65];
+        json_digest(s->result, digest);
+        json_put_str(result, "result", digest);
+    }
     step_line(s, json_make("{s:s, s:o}", "kind", "outcome", "result", result));
     journal_set(&s->journal, "last", "outcome", json_string(outcome));
     journal_set(&s->journal, "last", "reads", json_string(reads));
@@ -324,6 +329,7 @@ void step_finish_interrupted(struct step *s)
 {
     struct ending e = {.end.outcome = STEP_ENDED_INTERRUPT};
     forget_unsent(s);
+    step_line_of_save(s);
     struct err err = {0};
     if (s->journal.is_dirty)
         e.journal = journal_text(&s->journal, &err);

@@ -45,6 +45,7 @@ struct step {
 /* step_core.c */
 uint64_t step_clock(const struct step *s);
 void step_line(struct step *s, json_t *line);
+void step_line_of_save(struct step *s); /* before a journal is handed out */
 /* Ends the function with a wait; the strongest of several wins, the earliest look of equals. */
 enum step_result step_must_wait(struct step *s, enum wait_kind kind, uint64_t ms, enum blocking_party party);
 enum step_result step_fail_with(struct step *s, const struct err *err, bool is_of_call);

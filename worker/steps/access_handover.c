@@ -41,9 +41,9 @@ static json_t *bootstrap_trust(const struct step *s)
     AUTO_STR struct str principal;
     str_init(&principal, 256);
     str_addf(&principal, "arn:%s:iam::%s:root", step_var(s, "partition"), step_var(s, "operator_account_id"));
-    return json_make("{s:s,s:[{s:s,s:{s:s},s:s,s:{s:{s:s}}}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
-                     "Principal", "AWS", principal.data, "Action", "sts:AssumeRole", "Condition", "StringEquals",
-                     "sts:ExternalId", step_var(s, "external_id_bootstrap"));
+    return json_make("{s:s,s:[{s:s,s:{s:s},s:[s,s],s:{s:{s:s}}}]}", "Version", "2012-10-17", "Statement", "Effect",
+                     "Allow", "Principal", "AWS", principal.data, "Action", "sts:AssumeRole", "sts:SetSourceIdentity",
+                     "Condition", "StringEquals", "sts:ExternalId", step_var(s, "external_id_bootstrap"));
 }
 
 static json_t *task_data(const struct step *s, const json_t *identity)

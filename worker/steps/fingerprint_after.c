@@ -17,7 +17,7 @@
 
 #define DIFFERENCES_SHOWN_MAX 40
 
-/* All that the finished steps declared. New reference. */
+/* All that the finished steps declared, each change with the step that it belongs to. New reference. */
 static json_t *declared(struct step *s, const json_t *before)
 {
     json_t *patches = json_array();
@@ -26,6 +26,10 @@ static json_t *declared(struct step *s, const json_t *before)
         if (!result || !step_defs[i]->expects)
             continue;
         json_auto_t *own = step_defs[i]->expects(step_import(s), before, result);
+        size_t k = 0;
+        json_t *patch = NULL;
+        json_array_foreach (own, k, patch)
+            json_put_str(patch, "step", step_defs[i]->name);
         json_array_extend(patches, own);
     }
     return patches;
@@ -72,7 +76,8 @@ static void warn_unstable(struct step *s, const json_t *verdict)
         step_warn(s, "section %s would not hold still while we read it", json_str_at(one, "section"));
 }
 
-static void set_verdict(struct step *s, const json_t *after, json_t *verdict, bool is_accepted)
+/* `patches`: kept in full, so that a stranger can repeat before + patches = after. */
+static void set_verdict(struct step *s, const json_t *after, const json_t *patches, json_t *verdict, bool is_accepted)
 {
     const json_t *accept = step_signal(s, "accept");
     step_set_str(s, "verdict", is_accepted ? "UNEXPLAINED (accepted)" : json_str_at(verdict, "verdict"));
@@ -80,6 +85,7 @@ static void set_verdict(struct step *s, const json_t *after, json_t *verdict, bo
         step_set(s, "accepted",
                  json_make("{s:s,s:s}", "by", json_str_at(accept, "by"), "reason", json_str_at(accept, "reason")));
     step_set(s, "proof", json_incref(verdict));
+    step_set(s, "patches", json_incref((json_t *)(uintptr_t)patches));
     step_set(s, "fingerprint", json_incref((json_t *)(uintptr_t)after));
     step_set_str(s, "root", json_str_at(after, "root"));
     warn_unstable(s, verdict);
@@ -98,7 +104,7 @@ static enum step_result run(struct step *s)
     const json_t *open = json_object_get(verdict, "unexplained");
     size_t count = json_array_size(open);
     if (count == 0) {
-        set_verdict(s, after, verdict, false);
+        set_verdict(s, after, patches, verdict, false);
         return STEP_DONE;
     }
     step_set_str(s, "verdict", json_str_at(verdict, "verdict")); /* shown while the import is held */
@@ -108,7 +114,7 @@ static enum step_result run(struct step *s)
     TRY(step_hold(s, ERR_FINGERPRINT_UNEXPLAINED, question(verdict),
                   "%zu difference%s that no step declared; first: %s", count, count == 1 ? "" : "s", first.data));
     json_t *accepted = step_keep(s, verdict_make(before, after, patches, open));
-    set_verdict(s, after, accepted, true);
+    set_verdict(s, after, patches, accepted, true);
     return STEP_DONE;
 }
 

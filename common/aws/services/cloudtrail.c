@@ -60,12 +60,20 @@ static json_t *read_event(const json_t *row)
     char hash[65];
     crypto_sha256_hex(text, strlen(text), hash);
     const char *user = json_str_or(event, "userIdentity.arn", json_str_at(row, "Username"));
-    return json_make("{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s}", "id", json_str_at(event, "eventID"), "name",
-                     json_str_at(event, "eventName"), "source", json_str_at(event, "eventSource"), "at_ms",
-                     (json_int_t)at_ms, "user_type", json_str_at(event, "userIdentity.type"), "user", user, "ip",
-                     json_str_at(event, "sourceIPAddress"), "access_key_id",
-                     json_str_at(event, "userIdentity.accessKeyId"), "request", event_part(event, "requestParameters"),
-                     "response", event_part(event, "responseElements"), "hash", hash);
+    json_t *facts = json_make(
+        "{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s}", "id", json_str_at(event, "eventID"), "name",
+        json_str_at(event, "eventName"), "source", json_str_at(event, "eventSource"), "at_ms", (json_int_t)at_ms,
+        "user_type", json_str_at(event, "userIdentity.type"), "user", user, "ip", json_str_at(event, "sourceIPAddress"),
+        "access_key_id", json_str_at(event, "userIdentity.accessKeyId"), "request",
+        event_part(event, "requestParameters"), "response", event_part(event, "responseElements"), "hash", hash);
+    static const char *const who[][2] = {{"agent", "userAgent"},
+                                         {"source_identity", "userIdentity.sessionContext.sourceIdentity"},
+                                         {"request_id", "requestID"},
+                                         {"error", "errorCode"}};
+    for (size_t i = 0; i < ARRAY_LEN(who); i++)
+        if (*json_str_at(event, who[i][1]))
+            json_put_str(facts, who[i][0], json_str_at(event, who[i][1]));
+    return facts;
 }
 
 static json_t *parse_lookup(const struct aws_reply *reply, struct err *err)

@@ -54,7 +54,7 @@ const struct aws_op sts_get_caller_identity_retired = {
     .parse = get_caller_identity_parse,
 };
 
-BUILD_QUERY(assume_role_build, "RoleArn! RoleSessionName! ExternalId DurationSeconds:int Policy:doc")
+BUILD_QUERY(assume_role_build, "RoleArn! RoleSessionName! ExternalId DurationSeconds:int Policy:doc SourceIdentity")
 
 /* The account of arn:aws:sts::111122223333:assumed-role/Name/session. */
 static void put_account(json_t *facts)

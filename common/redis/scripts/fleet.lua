@@ -1031,6 +1031,14 @@ local function has_arrived(it, head)
     return fence == it.fence and nonce == it.nonce and first <= (tonumber(sub(head, 13)) or 0)
 end
 
+-- A line must follow the last one that is stored. A holder that is ahead of us wrote lines which a failover has lost: it
+-- must read again what is here, and say so in the chain.
+local function is_torn(it, head)
+    local first = it.ledger and tonumber(string.match(it.ledger, '"n":(%d+)') or '')
+    local last = head and #head >= 13 and tonumber(sub(head, 13)) or 0
+    return first and first ~= last + 1
+end
+
 -- What an undo leaves stands beside what the forward run left: a step that came to its end after the undo was decided
 -- (is_stopping) still tells of the forward run, and its error is nobody's any more.
 local function keep_texts(c, r, it, is_stopping)
@@ -1073,6 +1081,9 @@ local function run_item(c, session, is_gone, it)
     if it.outcome == 'S' and finish_answer(r, session, it) == 'ok' and
         has_arrived(it, c.heads[it.imp .. '/' .. it.step]) then
         return 1
+    end
+    if is_torn(it, c.heads[it.imp .. '/' .. it.step]) and finish_answer(r, session, it) == 'ok' then
+        return 2
     end
     local is_stopping = has(r.flags, IS_STOPPING)
     local answer = finish(c, r, session, it)
@@ -1435,5 +1446,7 @@ register('signal', signal, OOM)
 register('cancel', function(keys, args) return decide(keys, args, cancel) end, OOM)
 register('pause', function(keys, args) return decide(keys, args, function(c, r) return set_paused(c, r, true) end) end, OOM)
 register('resume', function(keys, args) return decide(keys, args, function(c, r) return set_paused(c, r, false) end) end, OOM)
+-- A decision that moves nothing: it only joins the chain.
+register('note', function(keys, args) return decide(keys, args, function() return 'ok' end) end, OOM)
 register('redrive', function(keys, args) return decide(keys, args, redrive) end, OOM)
 register('undo', undo_import, OOM)

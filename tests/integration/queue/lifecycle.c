@@ -112,6 +112,30 @@ static void a_repeated_save_adds_no_second_ledger_line(void)
     put_away(id);
 }
 
+/* After a failover Redis may have fewer lines than the holder remembers: the holder is told, not believed. */
+static void a_line_that_does_not_follow_is_refused(void)
+{
+    const char *id = import_new("0");
+    struct queue_held h = claim_one(S1, id);
+    char one_hash[65], two_hash[65], three_hash[65];
+    AUTO_FREE char *one = chain_line("zero", 1, "", one_hash);
+    AUTO_FREE char *two = chain_line("zero", 2, one_hash, two_hash);
+    AUTO_FREE char *three = chain_line("zero", 3, two_hash, three_hash);
+    struct queue_item save = rig_item(&h, 0, OUTCOME_SAVE), end = rig_item(&h, 0, OUTCOME_DONE);
+    save.journal = "{\"seq\":1}";
+    save.ledger = one;
+    end.journal = "{\"seq\":3}";
+    end.ledger = three; /* line 2 was lost */
+    (void)send_one(S1, save, ACK_OK);
+    struct queue_held after = send_one(S1, end, ACK_STALE);
+    CHECK(after.record.steps[0].state == STATE_ACTIVE && rig_number("LLEN f:{0}:led:%s", id) == 1);
+    end.ledger = two;
+    (void)send_one(S1, end, ACK_OK);
+    CHECK(rig_number("LLEN f:{0}:led:%s", id) == 2);
+    rig_audit();
+    put_away(id);
+}
+
 static void the_audit_sees_a_line_that_was_changed(void)
 {
     const char *id = import_new("0");
@@ -306,6 +330,7 @@ int main(void)
     RUN(a_zombie_is_refused_at_every_write);
     RUN(a_lost_answer_is_sent_again_and_nothing_happens_twice);
     RUN(a_repeated_save_adds_no_second_ledger_line);
+    RUN(a_line_that_does_not_follow_is_refused);
     RUN(the_audit_sees_a_line_that_was_changed);
     RUN(a_lost_claim_is_found_by_the_list);
     RUN(three_crashes_are_quarantined_and_redriven_with_the_journal);

@@ -32,6 +32,7 @@ struct fake {
     struct step_end end;
     char *task, *error, *result;
     uint32_t entries, saves, fence;
+    const char *stored_head; /* what an earlier life of this worker knew to be stored */
 };
 
 static inline uint64_t fake_now(void *self)
@@ -172,6 +173,7 @@ static inline void fake_claim(struct fake *f, const struct step_input *in, bool 
     step_free(TAKE(f->step));
     f->has_ended = false;
     input.journal = f->journal;
+    input.stored_head = f->stored_head;
     input.fence = same_hold ? f->fence : ++f->fence;
     input.nonce = 7;
     if (!input.attempts)

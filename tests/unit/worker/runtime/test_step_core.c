@@ -423,6 +423,38 @@ static void ledger_is_a_chain_over_holders(void **state)
     assert_true(n >= 4);
 }
 
+static void a_link_that_a_failover_lost_is_named(void **state)
+{
+    struct fake *f = *state;
+    writes_with = &op_make_once;
+    die_after_sending(f); /* what Redis confirmed: one line, the intent */
+    AUTO_FREE char *kept = mem_dup(f->journal);
+    struct err err = {0};
+    json_auto_t *journal = json_read(kept, strlen(kept), 0, &err);
+    json_int_t n = json_int_at(journal, "seq");
+    char known[80], same[80];
+    (void)snprintf(same, sizeof same, "%lld:%s", (long long)n, json_str_at(journal, "head"));
+    (void)snprintf(known, sizeof known, "%lld:%064d", (long long)n + 2, 7);
+    f->stored_head = same;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    assert_null(strstr(f->ledger, "rollback"));
+    fake_kill(f);
+    f->stored_head = known;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    fake_answer(f, "make", thing());
+    fake_answer(f, "verify", thing());
+    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
+    const char *line = strstr(f->ledger, "\"kind\":\"rollback\"");
+    assert_non_null(line);
+    AUTO_FREE char *want = mem_printf("\"lost_n\":%lld", (long long)n + 2);
+    assert_non_null(strstr(line, want));
+    assert_non_null(strstr(line, json_str_at(journal, "head")));
+    assert_null(strstr(line + 1, "\"kind\":\"rollback\"")); /* once */
+}
+
 /* ---- Manifest ---- */
 static enum step_result undeclared(struct step *s)
 {
@@ -711,6 +743,7 @@ int main(void)
         T(a_stop_awaits_and_records_what_was_sent),
         T(a_stop_without_patience_leaves_the_intent_open),
         T(ledger_is_a_chain_over_holders),
+        T(a_link_that_a_failover_lost_is_named),
         T(an_undeclared_call_is_never_made),
         T(polls_write_nothing_while_nothing_changes),
         T(polls_meet_on_the_import_s_grid),

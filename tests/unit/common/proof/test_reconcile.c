@@ -1,0 +1,183 @@
+#include "tests/unit/test.h"
+
+#include "common/codec/json.h"
+#include "common/proof/reconcile.h"
+
+#define ID "imp_00abc"
+#define NOW 10000000
+#define LATE 900000
+
+static const struct reconcile_who by_role = {.import_id = ID, .access_key_id = ""};
+static const struct reconcile_who by_key = {.import_id = ID, .access_key_id = "AKIAEXAMPLE"};
+
+static json_t *line(const char *kind, const char *key, const char *op, int at_ms, const char *request_id)
+{
+    static int n;
+    return json_make("{s:s,s:s,s:s,s:s,s:i,s:i,s:s}", "kind", kind, "step", "role_cmp", "key", key, "op", op, "n", ++n,
+                     "at_ms", at_ms, "request_id", request_id);
+}
+
+static void wrote(json_t *lines, const char *key, const char *op, int at_ms, const char *request_id)
+{
+    json_array_append_new(lines, line("intent", key, op, at_ms, ""));
+    json_array_append_new(lines, line("answer", key, op, at_ms + 100, request_id));
+}
+
+static json_t *event(const char *name, int at_ms, const char *request_id)
+{
+    return json_make("{s:s,s:s,s:s,s:i,s:s,s:s}", "id", request_id, "name", name, "source", "iam.amazonaws.com",
+                     "at_ms", at_ms, "user", "arn:aws:sts::111122223333:assumed-role/Boot/" ID, "request_id",
+                     request_id);
+}
+
+static size_t count(const json_t *r, const char *what)
+{
+    return json_array_size(json_object_get(r, what));
+}
+
+static void both_sides_agree_by_request_id(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000, "r1");
+    wrote(lines, "tag", "iam:TagRole", 2000, "r2");
+    json_array_append_new(events, event("TagRole", 2000, "r2"));
+    json_array_append_new(events, event("CreateRole", 1000, "r1"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "writes"), 2);
+    assert_int_equal(json_int_at(r, "matched"), 2);
+    assert_int_equal(json_int_at(r, "by_name"), 0);
+    assert_int_equal(count(r, "missing") + count(r, "lacking") + count(r, "late"), 0);
+}
+
+static void a_write_without_event_is_missing_and_a_young_one_is_late(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000, "r1");
+    wrote(lines, "tag", "iam:TagRole", NOW - 1000, "r2");
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(r, "missing"), 1);
+    assert_int_equal(count(r, "late"), 1);
+    assert_string_equal(json_str_at(r, "missing.0.op"), "iam:CreateRole");
+    assert_string_equal(json_str_at(r, "late.0.request_id"), "r2");
+}
+
+static void an_event_that_the_ledger_lacks_is_named(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000, "r1");
+    json_array_append_new(events, event("CreateRole", 1000, "r1"));
+    json_array_append_new(events, event("CreateRole", 1000, "r9")); /* the same call a second time */
+    json_array_append_new(events, event("DeleteUser", 1500, "r3"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(r, "lacking"), 2);
+    assert_string_equal(json_str_at(r, "lacking.0.request_id"), "r9");
+    assert_string_equal(json_str_at(r, "lacking.1.name"), "DeleteUser");
+}
+
+static void other_peoples_events_are_not_ours(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    json_t *theirs = event("DeleteUser", 1500, "r3");
+    json_put_str(theirs, "user", "arn:aws:iam::111122223333:user/alice");
+    json_array_append_new(events, theirs);
+    json_t *key = event("DeleteUser", 1500, "r4"); /* our key, used by its owner */
+    json_put_str(key, "user", "arn:aws:iam::111122223333:user/handed-over");
+    json_put_str(key, "access_key_id", "AKIAEXAMPLE");
+    json_put_str(key, "agent", "aws-cli/2");
+    json_array_append_new(events, key);
+    json_t *other = event("DeleteUser", 1500, "r5"); /* another import through the same role */
+    json_put_str(other, "user", "arn:aws:sts::111122223333:assumed-role/Boot/imp_00other");
+    json_array_append_new(events, other);
+    json_auto_t *r = reconcile(&by_key, lines, events, NOW, LATE);
+    assert_int_equal(count(r, "lacking"), 0);
+    json_put_str(key, "agent", "orgimport/1 " ID);
+    json_auto_t *again = reconcile(&by_key, lines, events, NOW, LATE);
+    assert_int_equal(count(again, "lacking"), 1);
+    json_put_str(theirs, "source_identity", ID); /* a role chained from ours */
+    json_auto_t *chained = reconcile(&by_key, lines, events, NOW, LATE);
+    assert_int_equal(count(chained, "lacking"), 2);
+}
+
+static void a_lost_answer_matches_by_name_and_time_once(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    json_array_append_new(lines, line("intent", "create", "iam:CreateRole", 1000000, ""));
+    json_t *maybe = line("answer", "create", "iam:CreateRole", 1020000, "");
+    json_put(maybe, "result", json_make("{s:s,s:s}", "error", "aws.unclear", "applied", "maybe"));
+    json_array_append_new(lines, maybe);
+    json_array_append_new(events, event("CreateRole", 1001000, "r1"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "by_name"), 1);
+    assert_int_equal(json_int_at(r, "writes"), 0); /* nobody knows: its absence would be no fault either */
+    assert_int_equal(count(r, "lacking"), 0);
+    json_array_append_new(events, event("CreateRole", 1002000, "r2"));
+    json_auto_t *twice = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(twice, "lacking"), 1);
+    json_array_clear(events);
+    json_array_append_new(events, event("CreateRole", 9000000, "r1")); /* hours later */
+    json_auto_t *late = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(late, "lacking"), 1);
+}
+
+static void refusals_stand_beside_the_write_that_was_taken(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000000, "r3");
+    json_t *throttled = event("CreateRole", 1000000, "r1");
+    json_put_str(throttled, "error", "ThrottlingException");
+    json_array_append_new(events, throttled);
+    json_array_append_new(events, event("CreateRole", 1000000, "r3"));
+    json_t *denied = event("DeleteBucket", 1000000, "r4");
+    json_put_str(denied, "error", "AccessDenied");
+    json_array_append_new(events, denied);
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "matched"), 1);
+    assert_int_equal(json_int_at(r, "refused"), 1);
+    assert_int_equal(count(r, "lacking"), 1); /* a refused try that no step made */
+    assert_string_equal(json_str_at(r, "lacking.0.name"), "DeleteBucket");
+}
+
+static void writes_elsewhere_need_no_event_here(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "mail", "runtime:mail", 1000, "");
+    wrote(lines, "register", "partnercentral:CreateRelationship", 1000, "r1");
+    json_put_str(json_array_get(lines, 2), "as", "partner");
+    json_put_str(json_array_get(lines, 3), "as", "partner");
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "writes"), 0);
+    assert_int_equal(count(r, "missing"), 0);
+}
+
+static void s3_events_have_names_of_their_own(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "block", "s3:PutPublicAccessBlock", 1000000, "");
+    json_array_append_new(events, event("PutBucketPublicAccessBlock", 1000000, "x"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "matched"), 1);
+    assert_int_equal(count(r, "missing") + count(r, "lacking"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_sides_agree_by_request_id),
+        cmocka_unit_test(a_write_without_event_is_missing_and_a_young_one_is_late),
+        cmocka_unit_test(an_event_that_the_ledger_lacks_is_named),
+        cmocka_unit_test(other_peoples_events_are_not_ours),
+        cmocka_unit_test(a_lost_answer_matches_by_name_and_time_once),
+        cmocka_unit_test(refusals_stand_beside_the_write_that_was_taken),
+        cmocka_unit_test(writes_elsewhere_need_no_event_here),
+        cmocka_unit_test(s3_events_have_names_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
