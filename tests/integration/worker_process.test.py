@@ -1,130 +1,19 @@
 """The worker as a process: what it refuses to start with, health, drain, a stopped worker that wakes too late, Redis
 dying under it. Arg 1: folder of the programs."""
-import collections
 import configparser
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from fleet import run, skip, until  # noqa: E402
-
-LEASE_MS = 3000
-PATIENCE = 150
-
-
-class World:
-    """awssim with people, beside a fleet; real workers; customers submitted through the command line."""
-
-    def __init__(self, fleet, orgs, latency_ms=20):
-        self.fleet, self.workers, self.logs = fleet, [], []
-        for program in ("orgimport-awssim", "orgimport-worker", "orgimport"):
-            if not os.path.exists(os.path.join(fleet.bin, program)):
-                skip(program + " is not built")
-        subprocess.run([os.path.join(fleet.bin, "orgimport-dispatcher"), "--make-keys", "--keys=" + fleet.keys,
-                        "--token-file=" + fleet.token_file], check=True, stdout=subprocess.DEVNULL)
-        self.dispatcher = fleet.dispatcher()
-        name = lambda file: os.path.join(fleet.dir, file)  # noqa: E731
-        self.effects_file, self.customers, self.keys = name("effects.jsonl"), name("customers.csv"), name("keys.ini")
-        self.operator, address = name("operator.ini"), name("sim.address")
-        self.sim_log = open(name("sim.log"), "ab")
-        self.sim = subprocess.Popen(
-            [os.path.join(fleet.bin, "orgimport-awssim"), "--listen=127.0.0.1:0", "--address-file=" + address, "--orgs=%d" % orgs,
-             "--seed=5", "--kinds=healthy", "--accounts-max=8", "--latency-ms=%d" % latency_ms, "--effects=" + self.effects_file,
-             "--customers=" + self.customers, "--credentials=" + self.keys, "--operator-credentials=" + self.operator,
-             "--people=http://" + self.dispatcher.address.replace("http://", ""), "--people-token-file=" + fleet.token_file,
-             "--people-delay-ms=200"], stdout=self.sim_log, stderr=self.sim_log)
-        until(lambda: os.path.exists(address) and os.path.exists(self.operator))
-        self.endpoint = open(address, encoding="utf-8").read().strip()
-        if not self.endpoint.startswith("http"):
-            self.endpoint = "http://" + self.endpoint
-
-    def worker(self, *flags):
-        n = len(self.workers) + 1
-        log = os.path.join(self.fleet.dir, "worker-%d.log" % n)
-        self.logs.append(log)
-        with open(log, "ab") as file:
-            self.workers.append(subprocess.Popen(
-                [os.path.join(self.fleet.bin, "orgimport-worker"), "--redis=unix://" + self.fleet.socket, "--keys=" + self.fleet.keys,
-                 "--mode=sim", "--endpoints=" + self.endpoint, "--sim-credentials=" + self.operator, "--rate-scale-pct=100000",
-                 "--lease-ms=%d" % LEASE_MS, "--call-timeout-ms=1500", "--settle-ms=1600", "--poll-ms=200", "--name=w%d" % n,
-                 "--health-socket=" + self.socket(n), "--shards=%d" % self.fleet.shards, *flags], stdout=file, stderr=file))
-        return n
-
-    def socket(self, n):
-        return os.path.join(self.fleet.dir, "w%d.sock" % n)
-
-    def health(self, n):
-        return subprocess.run([os.path.join(self.fleet.bin, "orgimport-worker"), "--health", "--health-socket=" + self.socket(n)],
-                              capture_output=True, text=True, check=False, timeout=20)
-
-    def submit(self):
-        url = "http://" + self.dispatcher.address.replace("http://", "")
-        done = subprocess.run([os.path.join(self.fleet.bin, "orgimport"), "import", self.customers, "--credentials", self.keys,
-                               "--url=" + url, "--token-file=" + self.fleet.token_file], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def imports(self):
-        reply = self.dispatcher.get("/v1/imports?limit=100")
-        return reply.json["data"] if reply.status == 200 else []  # 503 while Redis is away
-
-    def wait_completed(self, orgs):
-        states = lambda: collections.Counter(one["state"] for one in self.imports())  # noqa: E731
-        try:
-            until(lambda: states()["completed"] == orgs, PATIENCE)
-        except AssertionError:
-            raise AssertionError("imports are %s" % dict(states())) from None
-
-    def effects(self):
-        lines = [json.loads(line) for line in open(self.effects_file, encoding="utf-8") if line.endswith("\n")]
-        return [one for one in lines if not one.get("repeat")]
-
-    def check_end(self):
-        """Nothing effective twice, nothing inconsistent in Redis."""
-        times = collections.Counter((one["account"], one["op"], one["resource"]) for one in self.effects())
-        twice = {key: n for key, n in times.items() if n > 1}
-        assert not twice, twice
-        audit = self.dispatcher.post("/v1/audit")
-        assert audit.status == 200 and audit.json["faults"] == [], audit
-
-    def end(self, n):
-        worker = self.workers[n - 1]
-        if worker.poll() is None:
-            worker.terminate()
-        code = worker.wait(60)
-        text = open(self.logs[n - 1], encoding="utf-8", errors="replace").read()
-        assert "Sanitizer" not in text and "runtime error" not in text, text[-4000:]
-        return code
-
-    def close(self):
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGCONT)
-                worker.kill()
-                worker.wait(20)
-        self.sim.kill()
-        self.sim.wait(20)
-        self.sim_log.close()
-
-
-def with_world(orgs):
-    def wrap(test):
-        def inner(fleet):
-            world = World(fleet, orgs)
-            try:
-                test(world)
-            except Exception:
-                for log in world.logs:
-                    print("----", log)
-                    print(open(log, encoding="utf-8", errors="replace").read()[-3000:])
-                raise
-            finally:
-                world.close()
-        inner.__name__ = test.__name__
-        return inner
-    return wrap
+from sim_world import PATIENCE, with_world  # noqa: E402
 
 
 @with_world(1)
@@ -296,8 +185,68 @@ def opened_keys_end_with_the_import(world):
     world.check_end()
 
 
+class LosingProxy:
+    """Between a worker and Redis: the replies of the next `left` turns that bring imports are lost with their connection."""
+
+    def __init__(self, fleet):
+        self.real, self.path, self.left, self.lost = fleet.socket, fleet.socket + ".losing", 0, 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(16)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self.real)
+            threading.Thread(target=self.pump, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client, True), daemon=True).start()
+
+    def pump(self, source, to, is_reply):
+        try:
+            while True:
+                data = source.recv(1 << 20)
+                if is_reply and self.left and re.search(rb"\*7\r\n:\d+\r\n:\d+\r\n", data) and b"imp_" in data:
+                    self.left -= 1
+                    self.lost += 1
+                    break
+                if not data:
+                    break
+                to.sendall(data)
+        except OSError:
+            pass
+        for one in (source, to):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.close()
+
+
+@with_world(3)
+def a_lost_claim_is_asked_for_at_once(world):
+    """The lease is so long that no heartbeat can tell what is missing: only the list after the lost reply does."""
+    proxy = LosingProxy(world.fleet)
+    only = world.worker(redis=proxy.path, lease_ms=600000)
+    until(lambda: world.health(only).returncode == 0)
+    proxy.left = 2
+    world.submit()
+    log = lambda: [json.loads(line) for line in open(world.logs[only - 1], encoding="utf-8") if line.endswith("\n")]  # noqa: E731
+    until(lambda: proxy.lost == 2, PATIENCE)
+    until(lambda: any(line["ev"] == "session.listed" and int(line["held"]) > int(line["known"]) for line in log()), PATIENCE)
+    world.wait_completed(3)
+    assert world.end(only) == 0
+    proxy.close()
+    world.check_end()
+
+
 if __name__ == "__main__":
     tests = [refuses_what_cannot_work, drains_and_hands_back, a_stopped_worker_does_no_harm_when_it_wakes, goes_on_after_redis_died,
-             cancel_and_pause_stop_at_a_call_boundary, opened_keys_end_with_the_import, (killed_workers_lose_nothing, 4)]
+             cancel_and_pause_stop_at_a_call_boundary, opened_keys_end_with_the_import,
+             a_lost_claim_is_asked_for_at_once, (killed_workers_lose_nothing, 4)]
     name = lambda test: (test[0] if isinstance(test, tuple) else test).__name__  # noqa: E731
     run([test for test in tests if name(test) in sys.argv[2:] or len(sys.argv) == 2], sys.argv[1])
