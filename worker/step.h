@@ -44,7 +44,8 @@ struct step_def {
     const char *name; /* file name, playbook id */
     const char *item; /* "2.3": of the process */
     step_fn *run;
-    step_fn *undo; /* NULL: nothing to take back */
+    step_fn *undo;     /* NULL: nothing to take back */
+    bool runs_in_undo; /* `run` runs again in an undo (step_is_undo): access, proof, end of access, report */
     step_expects_fn *expects;
     const struct aws_op *const *ops; /* manifest: OPS(...) */
     const char *uses;                /* comma list of steps whose results it reads */
@@ -63,8 +64,15 @@ const json_t *step_import(const struct step *s);              /* the import docu
 const char *step_var(const struct step *s, const char *path); /* step_import's "vars" by path; "" when absent */
 const json_t *step_result_of(const struct step *s, const char *step_name); /* NULL: not done (or skipped) */
 const json_t *step_signal(const struct step *s, const char *key); /* body of a signal to this step, NULL when none */
-const json_t *step_journal_facts(const struct step *s,
-                                 const char *key); /* a recorded write's facts (undo), NULL when none */
+/* A recorded write's facts, NULL when none. In an undo: what the forward run recorded; the undo's own writes are known
+ * to step_call only. */
+const json_t *step_journal_facts(const struct step *s, const char *key);
+/* In an undo: when the forward run reached the step_now() of that key, 0 when it never did. */
+uint64_t step_did_at(const struct step *s, const char *key);
+/* In an undo: what the undo of that step left; NULL when it has not ended. step_result_of() stays the forward run's. */
+const json_t *step_undo_of(const struct step *s, const char *step_name);
+/* Whether that step ended well in the forward run, also where its result is too big to be at hand (`uses`). */
+bool step_has_result(const struct step *s, const char *step_name);
 bool step_has_identity(const struct step *s, enum aws_identity_kind who); /* partner or trusted account configured? */
 bool step_is_undo(const struct step *s);
 /* Formats into the step's arena: for keys and small texts. */

@@ -371,6 +371,9 @@ const char *sim_act(struct sim_world *w, const char *what, const json_t *args)
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (svc_is(acts[i].name, what))
             return acts[i].run(w, args);
+    for (const struct act *act = undo_acts; act->name != NULL; act++)
+        if (svc_is(act->name, what))
+            return act->run(w, args);
     for (const struct act *act = foreign_acts; act->name != NULL; act++)
         if (svc_is(act->name, what))
             return act->run(w, args);

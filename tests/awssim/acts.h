@@ -1,4 +1,5 @@
-/* What acts.c (customer, operator) and acts_foreign.c (everybody else) share. */
+/* What acts.c (customer, operator), acts_undo.c (the same people going back) and acts_foreign.c (everybody else) share.
+ */
 #pragma once
 
 #include "svc.h"
@@ -8,6 +9,7 @@ struct act {
     const char *(*run)(struct sim_world *w, const json_t *args); /* NULL: done */
 };
 extern const struct act foreign_acts[]; /* ends with a NULL name */
+extern const struct act undo_acts[];    /* the same: people take back what they did */
 
 const char *act_arg(const json_t *args, const char *name, const char *otherwise);
 json_t *act_map(struct sim_world *w, const char *a, const char *b);

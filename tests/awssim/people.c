@@ -159,17 +159,52 @@ static bool person_of_import(struct person *p, const char *import_id)
 /* ---- What each step needs
  * ---------------------------------------------------------------------------------------------- */
 
+static bool is_undone(const char *import_id)
+{
+    char path[200];
+    long status;
+    (void)snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
+    json_t *import = fleet_get(path, &status);
+    bool is = status == 200 && svc_is(svc_text(import, "state"), "undoing");
+    json_decref(import);
+    return is;
+}
+
 static const char *data_text(const struct person *p, const char *name, const char *otherwise)
 {
     const char *text = svc_text(p->data, name);
     return text[0] != '\0' ? text : otherwise;
 }
 
+/* The key of the submission came with the file. When it has ended and an undo asks for access again, the customer makes
+ * another one for the same user and gives it to the upload. */
+static bool hand_over_key(const struct person *p)
+{
+    char url[600], path[300];
+    long status;
+    json_t *made = NULL, *one;
+    size_t i;
+    if (!is_undone(p->import_id) || !world_act(p, "customer.new_key", NULL))
+        return false;
+    (void)snprintf(url, sizeof url, "%s/_sim/worlds", people.self);
+    json_t *list = people_http("GET", url, NULL, NULL, &status);
+    json_array_foreach (list, i, one)
+        if (svc_is(svc_text(one, "account"), p->account))
+            made = json_pack("{s:s, s:s}", "access_key_id", svc_text(one, "access_key_id"), "secret_access_key",
+                             svc_text(one, "secret_access_key"));
+    json_decref(list);
+    (void)snprintf(path, sizeof path, "/v1/imports/%.160s/credential", p->import_id);
+    (void)snprintf(url, sizeof url, "%s%s", people.fleet, path);
+    json_decref(made ? people_http("PUT", url, people.token, made, &status) : NULL);
+    json_decref(made);
+    return made != NULL && status < 300;
+}
+
 static bool do_access(const struct person *p)
 {
     bool asks_for_role = strstr(svc_text(p->task, "link"), "/roles/") != NULL;
     if (!asks_for_role && !svc_is(p->access, "role"))
-        return false; /* the key came with the file; another one only a person can hand over */
+        return hand_over_key(p);
     return world_act(p, "customer.bootstrap_role",
                      json_pack("{s:s, s:s, s:s}", "role", data_text(p, "bootstrap_role", "OrgImportBootstrap"),
                                "operator_account_id", data_text(p, "operator_account_id", "999900000001"),
@@ -246,10 +281,56 @@ static bool do_nothing(const struct person *p)
     return true; /* only the word is asked for */
 }
 
+/* ---- The way back ---- */
+
+static bool undo_root_mfa(const struct person *p)
+{
+    return world_act(p, "customer.root_mfa_on", NULL);
+}
+
+static bool undo_mfa_handover(const struct person *p)
+{
+    json_t *ours = json_object_get(p->data, "operator_devices");
+    bool is_on = !json_is_true(json_object_get(p->data, "needs_own")) || world_act(p, "customer.root_mfa_on", NULL);
+    return is_on && world_act(p, "customer.root_mfa_take", ours ? json_pack("{s:O}", "devices", ours) : NULL);
+}
+
+static bool undo_root_email(const struct person *p)
+{
+    return world_act(p, "customer.root_email", json_pack("{s:s}", "email", data_text(p, "root_email", "")));
+}
+
+static bool undo_root_password(const struct person *p)
+{
+    return world_act(p, "customer.root_password", NULL);
+}
+
+static bool undo_partner(const struct person *p)
+{
+    return world_act(p, "aws.partner_program_end", NULL);
+}
+
+static bool undo_payment(const struct person *p)
+{
+    return world_act(p, "customer.payment_method", NULL);
+}
+
+static bool undo_email_verify(const struct person *p)
+{
+    return world_act(p, "customer.org_email_verify", NULL);
+}
+
 static const struct doing {
     const char *step;
     bool (*act)(const struct person *p);
-} doings[] = {
+} undoings[] = {
+    {"root_mfa", undo_root_mfa},           {"root_mfa_handover", undo_mfa_handover},
+    {"root_password", undo_root_password}, {"partner_program", undo_partner},
+    {"payment_method", undo_payment},      {"org_email_verify", undo_email_verify},
+    {"root_email", undo_root_email},       {"tax_profile", do_nothing},
+};
+
+static const struct doing doings[] = {
     {"access_handover", do_access},         {"mailbox_ready", do_nothing},       {"root_email", do_root_email},
     {"root_mfa_handover", do_mfa_handover}, {"root_password", do_root_password}, {"root_mfa", do_root_mfa},
     {"partner_program", do_partner},        {"payment_method", do_payment},      {"tax_profile", do_tax},
@@ -312,8 +393,11 @@ static bool person_acts(const struct person *p)
 {
     char path[300];
     bool word = json_is_true(json_object_get(p->task, "attest")) || json_is_object(json_object_get(p->task, "input"));
-    for (size_t i = 0; i < sizeof doings / sizeof doings[0]; i++)
-        if (svc_is(doings[i].step, p->step) && !doings[i].act(p))
+    bool is_back = json_is_true(json_object_get(p->data, "undo"));
+    const struct doing *known = is_back ? undoings : doings;
+    size_t count = is_back ? sizeof undoings / sizeof undoings[0] : sizeof doings / sizeof doings[0];
+    for (size_t i = 0; i < count; i++)
+        if (svc_is(known[i].step, p->step) && !known[i].act(p))
             return false;
     if (word)
         return say_done(p);

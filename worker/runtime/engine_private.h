@@ -41,6 +41,8 @@ struct run {
     const struct step_def *def;
     struct step *step;
     json_t *results; /* by step name; what lies in blobs is here only while this run lasts */
+    json_t *undone;  /* the same of the undo's steps */
+    bool is_undo;
     json_t *signals;
     struct later_item *timer;
     struct run *next_ready;
@@ -60,6 +62,8 @@ struct hold {
     struct later_item *retry;
     json_t *doc;
     json_t *results; /* by step name, as stored: big ones are stubs */
+    json_t *undone;  /* the same of the undo's steps */
+    bool is_undo;    /* as loaded: an undo sees more than the forward run */
     char *journals[RECORD_STEPS_MAX];
     char *stored[RECORD_STEPS_MAX]; /* "N:HASH": end of each step's ledger as Redis confirmed it to us */
     json_t *signals[RECORD_STEPS_MAX];
@@ -118,8 +122,9 @@ struct warm {
     uint64_t kept_boot_ms;
     bool has_texts; /* journals and results are what the queue has */
     bool are_keys_closed;
+    bool is_undo;
     struct gate *gate;
-    json_t *doc, *results;
+    json_t *doc, *results, *undone;
     char *journals[RECORD_STEPS_MAX];
     char *stored[RECORD_STEPS_MAX];
 };

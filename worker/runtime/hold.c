@@ -1,6 +1,7 @@
 /* A hold: one import in our hands, from its claim until the record names another session or none. */
 #include "common/base/str.h"
 #include "worker/runtime/engine_private.h"
+#include "worker/runtime/journal.h"
 
 #include <stdio.h>
 
@@ -9,8 +10,9 @@
 
 struct fetch { /* one read for a hold; it outlives the hold when that is dropped */
     struct hold *hold;
-    size_t index;  /* of the run that wants a result, */
-    char name[64]; /* and of which step */
+    size_t index;   /* of the run that wants a result, */
+    char name[64];  /* and of which step, */
+    bool is_undone; /* of its undo */
 };
 
 /* ---- Table ---- */
@@ -70,6 +72,12 @@ static void table_remove(struct engine *e, struct hold *h)
     h->shard->hold_count--;
 }
 
+/* While the forward run comes to its end, it is still the forward run. */
+static bool is_undoing(const struct record *r)
+{
+    return (r->flags & RECORD_IS_UNDOING) && !(r->flags & RECORD_IS_STOPPING);
+}
+
 /* ---- Warm imports: what is kept between two claims ---- */
 static struct warm **warm_slot(struct engine *e, const char *id)
 {
@@ -96,6 +104,7 @@ static void warm_free(struct warm *w)
     gate_free(w->gate);
     json_decref(w->doc);
     json_decref(w->results);
+    json_decref(w->undone);
     mem_free(w);
 }
 
@@ -105,9 +114,11 @@ static void warm_keep(struct engine *e, struct hold *h, bool has_texts)
     *w = (struct warm){.version = h->record.version,
                        .has_texts = has_texts,
                        .kept_boot_ms = engine_boot_ms(e),
+                       .is_undo = h->is_undo,
                        .gate = TAKE(h->gate),
                        .doc = TAKE(h->doc),
                        .results = TAKE(h->results),
+                       .undone = TAKE(h->undone),
                        .older = e->warm_newest};
     memcpy(w->id, h->id, sizeof w->id);
     memcpy(w->journals, h->journals, sizeof w->journals);
@@ -132,9 +143,10 @@ static void warm_keep(struct engine *e, struct hold *h, bool has_texts)
  * may be new. */
 #define WARM_VERSIONS 2u
 
-static void warm_take(struct engine *e, struct hold *h, uint32_t version)
+static void warm_take(struct engine *e, struct hold *h, const struct record *record)
 {
     struct warm *w = *warm_slot(e, h->id);
+    uint32_t version = record->version;
     if (!w)
         return;
     warm_unlink(e, w);
@@ -142,9 +154,14 @@ static void warm_take(struct engine *e, struct hold *h, uint32_t version)
     h->doc = TAKE(w->doc);
     memcpy(h->stored, w->stored, sizeof h->stored);
     memset(w->stored, 0, sizeof w->stored);
-    if (w->has_texts && version - w->version <= WARM_VERSIONS && !session_lost_credentials(gate_session(h->gate))) {
+    bool is_same_way = w->is_undo == is_undoing(record);
+    if (w->has_texts && is_same_way && version - w->version <= WARM_VERSIONS &&
+        !session_lost_credentials(gate_session(h->gate))) {
         json_decref(h->results);
+        json_decref(h->undone);
         h->results = TAKE(w->results);
+        h->undone = TAKE(w->undone);
+        h->is_undo = w->is_undo;
         memcpy(h->journals, w->journals, sizeof h->journals);
         memset(w->journals, 0, sizeof w->journals);
         h->is_loaded = h->are_signals_stale = true;
@@ -238,22 +255,38 @@ static int take_doc(struct hold *h, const struct queue_load *load, struct err *e
     return 0;
 }
 
+static void put_result(json_t *results, const char *name, const char *text)
+{
+    json_t *result = read_or_null(text);
+    if (result && !json_object_get(results, name))
+        json_put(results, name, result);
+    else
+        json_decref(result);
+}
+
+/* In an undo a step's state tells of the undo; its journal tells how the forward run ended. */
+static void take_results(struct hold *h, const struct queue_load *load, size_t i)
+{
+    bool is_done = h->record.steps[i].state == STATE_DONE;
+    const char *name = hold_step_name(h, i);
+    if (h->is_undo ? journal_text_is_done(load->journal[i]) : is_done)
+        put_result(h->results, name, load->result[i]);
+    if (h->is_undo && is_done)
+        put_result(h->undone, name, load->undone[i]);
+}
+
 static void take_all(struct hold *h, const struct queue_load *load)
 {
     struct engine *e = h->shard->engine;
+    h->is_undo = is_undoing(&h->record);
     h->is_loaded = true;
     h->has_load_err = take_doc(h, load, &h->load_err) != 0;
     if (h->has_load_err)
         return;
     for (size_t i = 0; i < h->record.step_count; i++) {
-        const char *name = hold_step_name(h, i);
         if (!h->journals[i])
             h->journals[i] = load->journal[i] ? mem_dup(load->journal[i]) : NULL;
-        json_t *result = h->record.steps[i].state == STATE_DONE ? read_or_null(load->result[i]) : NULL;
-        if (result && !json_object_get(h->results, name))
-            json_put(h->results, name, result);
-        else
-            json_decref(result);
+        take_results(h, load, i);
     }
     take_signals(h, load);
     if (!h->gate)
@@ -296,34 +329,28 @@ static bool is_stub(const json_t *result)
 /* Each run has its own view of the results: the small ones shared, the big ones fetched for it and gone with it. */
 static void view_results(struct hold *h, struct run *r)
 {
-    const char *name = NULL;
-    void *next = NULL;
-    json_t *value = NULL;
     r->results = json_copy(h->results);
-    json_object_foreach_safe(r->results, next, name, value)
-    {
-        if (is_stub(value) && (!r->def->uses || !str_in_list(r->def->uses, name)))
-            json_object_del(r->results, name);
-    }
+    r->undone = json_copy(h->undone);
 }
 
-static const char *missing_blob(const struct run *r)
+static const char *missing_blob(const struct run *r, const json_t *results)
 {
     const char *name = NULL;
     json_t *value = NULL;
-    json_object_foreach (r->results, name, value) {
-        if (is_stub(value))
+    json_object_foreach ((json_t *)(uintptr_t)results, name, value) {
+        if (is_stub(value) && r->def->uses && str_in_list(r->def->uses, name))
             return name;
     }
     return NULL;
 }
 
-static void take_blob(struct hold *h, struct run *r, const char *name, const void *bytes, size_t len)
+static void take_blob(struct hold *h, struct run *r, const struct fetch *f, const void *bytes, size_t len)
 {
     struct err err = {0};
-    json_t *value = blob_read(bytes, len, json_object_get(r->results, name), &err);
+    json_t *results = f->is_undone ? r->undone : r->results;
+    json_t *value = blob_read(bytes, len, json_object_get(results, f->name), &err);
     if (value)
-        json_put(r->results, name, value);
+        json_put(results, f->name, value);
     else
         run_fail_early(r, &err);
     hold_pump(h);
@@ -331,26 +358,24 @@ static void take_blob(struct hold *h, struct run *r, const char *name, const voi
 
 static void blob_loaded(void *arg, const struct err *err, const void *bytes, size_t len)
 {
-    struct fetch *f = arg;
-    char name[64];
-    size_t index = f->index;
-    memcpy(name, f->name, sizeof name);
-    struct hold *h = fetch_end(f);
-    struct run *r = h ? h->runs[index] : NULL;
+    const struct fetch f = *(struct fetch *)arg;
+    struct hold *h = fetch_end(arg);
+    struct run *r = h ? h->runs[f.index] : NULL;
     if (!h)
         return;
     if (err && err->code == ERR_REDIS) {
         fetch_again(h, err);
         return;
     }
-    bool is_waiting = r && r->state == RUN_PREPARING && is_stub(json_object_get(r->results, name));
+    bool is_waiting = r && r->state == RUN_PREPARING && r->results &&
+                      is_stub(json_object_get(f.is_undone ? r->undone : r->results, f.name));
     if (!is_waiting) {
         hold_pump(h); /* another run has this place by now */
     } else if (err) {
         run_fail_early(r, err);
         hold_pump(h);
     } else {
-        take_blob(h, r, name, bytes, len);
+        take_blob(h, r, &f, bytes, len);
     }
 }
 
@@ -363,14 +388,15 @@ static bool fetch_blob(struct hold *h)
             continue;
         if (!r->results)
             view_results(h, r);
-        const char *name = missing_blob(r);
+        const char *forward = missing_blob(r, r->results), *name = forward ? forward : missing_blob(r, r->undone);
         if (!name)
             continue;
         struct fetch *f = fetch_new(h);
         f->index = i;
+        f->is_undone = !forward;
         (void)snprintf(f->name, sizeof f->name, "%s", name);
-        queue_blob_get(h->shard->engine->queue, h->id, json_str_at(json_object_get(r->results, name), "$blob"),
-                       blob_loaded, f);
+        queue_blob_get(h->shard->engine->queue, h->id,
+                       json_str_at(json_object_get(forward ? r->results : r->undone, name), "$blob"), blob_loaded, f);
         return true;
     }
     return false;
@@ -443,8 +469,9 @@ void hold_claim(struct shard *s, const struct queue_held *claim)
     h = MEM_NEW(struct hold);
     h->shard = s;
     h->results = json_object();
+    h->undone = json_object();
     memcpy(h->id, claim->import_id, sizeof h->id);
-    warm_take(s->engine, h, claim->record.version);
+    warm_take(s->engine, h, &claim->record);
     table_add(s->engine, h);
     s->engine->count.claims++;
     hold_update(h, &claim->record);
@@ -454,7 +481,7 @@ static void add_run(struct hold *h, size_t i)
 {
     const struct record *record = &h->record;
     struct run *r = MEM_NEW(struct run);
-    *r = (struct run){.hold = h, .index = (uint8_t)i};
+    *r = (struct run){.hold = h, .index = (uint8_t)i, .is_undo = is_undoing(record)};
     r->token = (struct queue_token){
         .fence = record->fence, .nonce = record->nonce, .claim_version = record->steps[i].claim_version};
     h->runs[i] = r;
@@ -471,7 +498,8 @@ void hold_update(struct hold *h, const struct record *record)
         hold_drop(h);
         return;
     }
-    bool must_stop = (record->flags & (RECORD_IS_CANCELLED | RECORD_IS_PAUSED)) || h->shard->engine->is_draining;
+    bool must_stop = (record->flags & (RECORD_IS_CANCELLED | RECORD_IS_PAUSED | RECORD_IS_STOPPING)) ||
+                     h->shard->engine->is_draining;
     for (size_t i = 0; i < record->step_count; i++) {
         const struct record_step *step = &record->steps[i];
         struct run *r = h->runs[i];
@@ -513,6 +541,7 @@ void hold_drop(struct hold *h)
     }
     json_decref(h->doc);
     json_decref(h->results);
+    json_decref(h->undone);
     mem_free(h);
 }
 

@@ -9,12 +9,10 @@
 
 static const char *const sections[] = {"keys", "now", "codes", "task", "signals", "spent", "accepts", "last"};
 
-static int check(const json_t *root, struct err *err)
+static int check_set(const json_t *root, struct err *err)
 {
     if (!json_is_object(root))
         return err_set(err, ERR_CORRUPT, "a step's journal is not an object");
-    if (json_int_at(root, "v") > JOURNAL_VERSION)
-        return err_set(err, ERR_SCHEMA, "a step's journal is of version %lld", (long long)json_int_at(root, "v"));
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
         const json_t *section = json_object_get(root, sections[i]);
         if (section && !json_is_object(section))
@@ -33,6 +31,21 @@ static int check(const json_t *root, struct err *err)
     return 0;
 }
 
+static int check(const json_t *root, struct err *err)
+{
+    const json_t *undo = json_object_get(root, "undo");
+    if (json_int_at(root, "v") > JOURNAL_VERSION)
+        return err_set(err, ERR_SCHEMA, "a step's journal is of version %lld", (long long)json_int_at(root, "v"));
+    return check_set(root, err) || (undo && check_set(undo, err)) ? -1 : 0;
+}
+
+static void fill_sections(json_t *set)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+        if (!json_object_get(set, sections[i]))
+            json_put(set, sections[i], json_object());
+}
+
 int journal_init(struct journal *j, const char *text, struct err *err)
 {
     *j = (struct journal){0};
@@ -49,11 +62,30 @@ int journal_init(struct journal *j, const char *text, struct err *err)
         json_put_str(root, "head", "");
         json_put_int(root, "seq", 0);
     }
-    for (size_t i = 0; i < ARRAY_LEN(sections); i++)
-        if (!json_object_get(root, sections[i]))
-            json_put(root, sections[i], json_object());
+    fill_sections(root);
+    j->set = root;
     j->root = TAKE(root);
     return 0;
+}
+
+void journal_begin_undo(struct journal *j)
+{
+    if (!json_object_get(j->root, "undo"))
+        json_put(j->root, "undo", json_object());
+    j->set = json_object_get(j->root, "undo");
+    fill_sections(j->set);
+}
+
+json_t *journal_forward(const struct journal *j, const char *section, const char *key)
+{
+    return json_object_get(json_object_get(j->root, section), key);
+}
+
+bool journal_text_is_done(const char *text)
+{
+    struct err err = {0};
+    json_auto_t *root = text && *text ? json_read(text, strlen(text), 0, &err) : NULL;
+    return str_eq(json_str_at(json_object_get(root, "last"), "outcome"), "D");
 }
 
 void journal_done(struct journal *j)
@@ -76,7 +108,12 @@ char *journal_text(struct journal *j, struct err *err)
 
 json_t *journal_writes(const struct journal *j)
 {
-    return json_object_get(j->root, "keys");
+    return json_object_get(j->set, "keys");
+}
+
+json_t *journal_forward_writes(const struct journal *j)
+{
+    return j->set == j->root ? NULL : json_object_get(j->root, "keys");
 }
 
 json_t *journal_write(const struct journal *j, const char *key)
@@ -113,6 +150,14 @@ void journal_answer(struct journal *j, const char *key, const json_t *facts, con
     j->is_dirty = true;
 }
 
+void journal_settle(struct journal *j, json_t *entry, const char *settled)
+{
+    json_put_str(entry, "st", "answer");
+    json_put(entry, "facts", json_null());
+    json_put_str(entry, "settled", settled);
+    j->is_dirty = true;
+}
+
 void journal_forget(struct journal *j, const char *key)
 {
     if (json_object_del(journal_writes(j), key) == 0)
@@ -126,12 +171,12 @@ bool journal_has_answers(const struct journal *j)
 
 const json_t *journal_get(const struct journal *j, const char *section, const char *key)
 {
-    return json_object_get(json_object_get(j->root, section), key);
+    return json_object_get(json_object_get(j->set, section), key);
 }
 
 void journal_set(struct journal *j, const char *section, const char *key, json_t *value)
 {
-    json_t *object = json_object_get(j->root, section);
+    json_t *object = json_object_get(j->set, section);
     ASSERT(object);
     if (json_equal(json_object_get(object, key), value)) {
         json_decref(value);
@@ -143,6 +188,6 @@ void journal_set(struct journal *j, const char *section, const char *key, json_t
 
 void journal_unset(struct journal *j, const char *section, const char *key)
 {
-    if (json_object_del(json_object_get(j->root, section), key) == 0)
+    if (json_object_del(json_object_get(j->set, section), key) == 0)
         j->is_dirty = true;
 }

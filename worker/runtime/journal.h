@@ -9,7 +9,9 @@
  *    "task":  {"digest":hex,"at":ms,"due":ms,"expired":ms,"again":ms},          the task that a person sees
  *    "signals": {"done": digest}, "spent": {"reject": digest}, "accepts": {question: digest},
  *    "last":  {"outcome":"W","reads":digest},                                   what the ledger was told last
- *    "head":  hex, "seq": n}                                                    end of this step's ledger chain
+ *    "head":  hex, "seq": n,                                                    end of this step's ledger chain
+ *    "undo":  {"keys": .., "now": .., ..}}                the same sections for the undo of this step; the chain goes
+ * on
  *
  * Upgrade: new members may be added freely, old readers keep what they do not know; anything else raises "v". */
 #pragma once
@@ -20,12 +22,20 @@
 
 struct journal {
     json_t *root;
+    json_t *set;   /* borrowed: the sections at work, `root` or its "undo" */
     bool is_dirty; /* differs from what was last handed out by journal_text() */
 };
 
 /* text NULL or "": a new one. ERR_SCHEMA when a newer program wrote it, ERR_CORRUPT when it cannot be read. */
 NODISCARD int journal_init(struct journal *j, const char *text, struct err *err);
 void journal_done(struct journal *j);
+/* From now on everything below works in the undo's own sections; what the forward run wrote is read by
+ * journal_forward(). */
+void journal_begin_undo(struct journal *j);
+/* The forward run's entry of that section, NULL when absent. Borrowed. */
+json_t *journal_forward(const struct journal *j, const char *section, const char *key);
+/* Whether the forward run of the step came to its good end, out of a stored journal. */
+bool journal_text_is_done(const char *text);
 /* The whole as text (mem_free) and not dirty any more. NULL with ERR_TOO_LARGE over the bound. */
 char *journal_text(struct journal *j, struct err *err);
 
@@ -38,11 +48,14 @@ struct journal_intent {
     uint64_t at_ms;
 };
 void journal_intend(struct journal *j, const char *key, const struct journal_intent *intent);
+/* An intent without an answer is closed; `entry` may be one of the forward run. */
+void journal_settle(struct journal *j, json_t *entry, const char *settled);
 /* settled: NULL for a real answer, else how an open intent was closed. `facts` is borrowed. */
 void journal_answer(struct journal *j, const char *key, const json_t *facts, const char *settled);
 void journal_forget(struct journal *j, const char *key);
-/* All writes by key, borrowed object. */
+/* All writes by key, borrowed object; and those of the forward run, NULL outside an undo. */
 json_t *journal_writes(const struct journal *j);
+json_t *journal_forward_writes(const struct journal *j);
 bool journal_has_answers(const struct journal *j);
 
 /* A value of one of the small sections, NULL when absent; set takes the reference. */

@@ -256,8 +256,10 @@ void run_start(struct run *r)
     if (r->signals)
         gate_forget_reads(h->gate); /* somebody says that the world has changed */
     struct step_input input = {.def = r->def,
+                               .is_undo = r->is_undo,
                                .import = h->doc,
                                .results = r->results,
+                               .undone = r->undone,
                                .signals = r->signals,
                                .journal = h->journals[r->index],
                                .stored_head = h->stored[r->index],
@@ -316,7 +318,7 @@ void run_ended(struct run *r)
     struct err err = {0};
     if (r->is_done) {
         json_t *result = r->result ? json_read(r->result, strlen(r->result), 0, &err) : json_object();
-        json_put(h->results, r->def->name, result ? result : json_object());
+        json_put(r->is_undo ? h->undone : h->results, r->def->name, result ? result : json_object());
     }
     h->runs[r->index] = NULL;
     run_free(r);
@@ -355,6 +357,7 @@ void runs_bury(struct engine *e)
         step_free(r->step);
         json_decref(r->signals);
         json_decref(r->results);
+        json_decref(r->undone);
         mem_free(r->result);
         mem_free(r);
     }

@@ -147,6 +147,8 @@ int step_new(const struct step_host *host, const struct step_input *input, void 
     (void)snprintf(s->fence, sizeof s->fence, "%016llx", (unsigned long long)input->fence);
     (void)snprintf(s->nonce, sizeof s->nonce, "%08x", input->nonce);
     s->in.journal = NULL;
+    if (input->is_undo)
+        journal_begin_undo(&s->journal);
     str_init(&s->ledger, LEDGER_BYTES_MAX);
     s->reads = json_object();
     s->began_ms = step_clock(s);
@@ -285,6 +287,13 @@ static void decide(struct step *s, enum step_result r)
     step_finish(s, r);
 }
 
+/* NULL: an undo of a step that leaves nothing to take back. */
+static step_fn *function_of(const struct step *s)
+{
+    const struct step_def *def = s->in.def;
+    return s->in.is_undo && !def->runs_in_undo ? def->undo : def->run;
+}
+
 void step_enter(struct step *s)
 {
     ASSERT(s->magic == STEP_MAGIC && !s->is_inside && !s->has_ended);
@@ -298,7 +307,7 @@ void step_enter(struct step *s)
     s->kept = json_array();
     s->result = json_object();
     s->is_inside = true;
-    enum step_result r = s->in.is_undo ? s->in.def->undo(s) : s->in.def->run(s);
+    enum step_result r = function_of(s) ? function_of(s)(s) : STEP_DONE;
     s->is_inside = false;
     if (r == STEP_DONE)
         r = step_settle_rest(s);

@@ -116,7 +116,8 @@ struct step_input { /* borrowed while the step lives, except the texts */
     const struct step_def *def;
     bool is_undo;
     const json_t *import;
-    const json_t *results; /* by step name, finished ones only */
+    const json_t *results; /* by step name, finished ones only; {"$blob"} where one is not at hand */
+    const json_t *undone;  /* the same of the undo's steps, or NULL */
     const json_t *signals; /* of this step by key, or NULL */
     const char *journal;
     const char

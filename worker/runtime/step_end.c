@@ -29,7 +29,7 @@ static json_t *reads_summary(const struct step *s)
 
 static const char *last_text(const struct step *s, const char *key)
 {
-    return json_str_at(json_object_get(s->journal.root, "last"), key);
+    return json_str_at(json_object_get(s->journal.set, "last"), key);
 }
 
 /* The ledger hears of an end once, and again only when something about it changed: a thousand polls are one line. */

@@ -15,9 +15,26 @@ const char *step_var(const struct step *s, const char *path)
     return json_str_at(json_object_get(s->in.import, "vars"), path);
 }
 
+/* What lies in a blob and was not asked for with `uses` is not at hand. */
+static const json_t *at_hand(const json_t *results, const char *name)
+{
+    const json_t *result = json_object_get(results, name);
+    return json_has(result, "$blob") ? NULL : result;
+}
+
 const json_t *step_result_of(const struct step *s, const char *name)
 {
-    return json_object_get(s->in.results, name);
+    return at_hand(s->in.results, name);
+}
+
+bool step_has_result(const struct step *s, const char *name)
+{
+    return json_object_get(s->in.results, name) != NULL;
+}
+
+const json_t *step_undo_of(const struct step *s, const char *name)
+{
+    return at_hand(s->in.undone, name);
 }
 
 const json_t *step_signal(const struct step *s, const char *key)
@@ -28,11 +45,17 @@ const json_t *step_signal(const struct step *s, const char *key)
 /* An open intent counts as made: undo looks at what is there, and takes away only what carries our mark. */
 const json_t *step_journal_facts(const struct step *s, const char *key)
 {
-    const json_t *entry = journal_write(&s->journal, key);
+    const json_t *entry = s->in.is_undo && !s->in.def->runs_in_undo ? journal_forward(&s->journal, "keys", key)
+                                                                    : journal_write(&s->journal, key);
     if (!entry)
         return NULL;
     const json_t *facts = json_object_get(entry, "facts");
     return facts ? facts : step_keep((struct step *)(uintptr_t)s, json_null());
+}
+
+uint64_t step_did_at(const struct step *s, const char *key)
+{
+    return (uint64_t)json_integer_value(journal_forward(&s->journal, "now", key));
 }
 
 bool step_has_identity(const struct step *s, enum aws_identity_kind who)

@@ -86,7 +86,7 @@ static enum step_result settle_one(struct step *s, const char *key, json_t *entr
     uint64_t young_ms = still_young_ms(s, entry, op);
     if (young_ms)
         return step_must_wait(s, WAIT_SLEEP, wait_until_old(s, young_ms), PARTY_AWS);
-    journal_answer(&s->journal, key, NULL, "seen");
+    journal_settle(&s->journal, entry, "seen");
     step_line(s, json_make("{s:s, s:s, s:s, s:s, s:{s:s}}", "kind", "answer", "key", key, "op",
                            json_str_at(entry, "op"), "args", json_str_at(entry, "args"), "result", "settled", "seen"));
     return STEP_DONE;
@@ -100,9 +100,25 @@ static bool is_running(const struct step *s, const char *key)
     return false;
 }
 
-enum step_result step_settle_rest(struct step *s)
+/* An undo ends no sooner than what the forward run left open has settled: a write that somebody else still had in hand
+ * would come back after it was taken away. The function is entered again with fresh reads once it is old enough. */
+static enum step_result settle_forward(struct step *s)
 {
     enum step_result all = STEP_DONE;
+    const char *key = NULL;
+    void *next = NULL;
+    json_t *entry = NULL;
+    json_object_foreach_safe(journal_forward_writes(&s->journal), next, key, entry)
+    {
+        if (journal_write_is_open(entry))
+            step_also(&all, settle_one(s, key, entry));
+    }
+    return all;
+}
+
+enum step_result step_settle_rest(struct step *s)
+{
+    enum step_result all = settle_forward(s);
     const char *key = NULL;
     void *next = NULL;
     json_t *entry = NULL;

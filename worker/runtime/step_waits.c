@@ -141,7 +141,7 @@ static bool is_accepted(struct step *s, const char *question)
     json_digest(accept, digest);
     const char *key = NULL;
     json_t *spent = NULL;
-    json_object_foreach (json_object_get(s->journal.root, "accepts"), key, spent) {
+    json_object_foreach (json_object_get(s->journal.set, "accepts"), key, spent) {
         if (str_eq(json_string_value(spent), digest))
             return str_eq(key, question);
     }

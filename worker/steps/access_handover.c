@@ -1,8 +1,10 @@
 /* access_handover: the customer hands over access to the management account.   Process item 1.2.   Undo:
- * credential_retire. Two ways: a role that trusts our account with our external id, or an administrator's key, sealed.
- * Done means that AWS itself answered with the agreed account. */
+ * credential_retire; an
+ * undo needs access again and asks for it where it has ended. Two ways: a role that trusts our account with our
+ * external id, or an administrator's key, sealed. Done means that AWS itself answered with the agreed account. */
 #include "common/aws/services/sts.h"
 #include "worker/steps/human.h"
+#include "worker/steps/undo_scope.h"
 
 static bool is_role_route(const struct step *s)
 {
@@ -157,6 +159,10 @@ static enum step_result run(struct step *s)
 {
     const json_t *identity = NULL;
     TRY(step_identity(s, &identity));
+    if (!json_bool_at(identity, "ok") && undo_has_nothing(s)) {
+        step_set_str(s, "method", "none"); /* nothing of ours is there, so nobody is asked to let us in */
+        return STEP_DONE;
+    }
     if (!json_bool_at(identity, "ok"))
         return is_role_route(s) ? ask_for_role(s, identity) : ask_for_key(s, identity);
     step_set_str(s, "account", json_str_at(identity, "account"));
@@ -172,6 +178,7 @@ const struct step_def step_access_handover = {
     .name = "access_handover",
     .item = "1.2",
     .run = run,
+    .runs_in_undo = true,
     .ops = OPS(&sts_get_caller_identity),
     .version = 1,
 };

@@ -6,6 +6,7 @@
 #include "common/aws/services/taxsettings.h"
 #include "worker/steps/admin_rights.h"
 #include "worker/steps/human.h"
+#include "worker/steps/undo_scope.h"
 
 #define DENIED "AccessDeniedException,AccessDenied,UnauthorizedOperation"
 
@@ -45,6 +46,8 @@ static enum step_result run(struct step *s)
 {
     const json_t *me = NULL;
     struct admin_rights rights = {0};
+    if (undo_has_nothing(s))
+        return STEP_DONE;
     TRY(step_identity(s, &me));
     if (!json_bool_at(me, "ok"))
         return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",
@@ -64,6 +67,7 @@ const struct step_def step_admin_access = {
     .name = "admin_access",
     .item = "1.2",
     .run = run,
+    .runs_in_undo = true,
     .ops = OPS(ADMIN_RIGHTS_OPS, &cur_describe_report_definitions, &tax_get_tax_registration),
     .version = 1,
     .only_looks = true,

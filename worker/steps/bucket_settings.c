@@ -131,18 +131,24 @@ enum step_result bucket_settings_have(struct step *s)
     return settle_policy(s);
 }
 
-/* Whether this import put a policy: the mark is older than the undo itself. */
-static bool has_put_policy(struct step *s)
+enum step_result bucket_settings_find_foreign(struct step *s, const char *region, bool *ret)
 {
-    uint64_t began_ms = step_now(s, "undo-began");
-    return step_now(s, "policy-put") < began_ms;
+    const json_t *seen = NULL;
+    struct err err = {0};
+    TRY(step_call_in(s, "policy/look", &s3_get_bucket_policy, report_bucket_args(s), region, NULL, &seen));
+    const char *text = json_str_at(seen, "policy");
+    json_t *left = *text ? policy_without(text, json_at(step_import(s), "vars.bucket_policy"), &err) : json_null();
+    if (!left)
+        return step_fail(s, err.code, "%s", err.text);
+    *ret = !json_is_null(step_keep(s, left));
+    return STEP_DONE;
 }
 
 enum step_result bucket_settings_take_back_policy(struct step *s, const char *region)
 {
     const json_t *seen = NULL;
     struct err err = {0};
-    if (!has_put_policy(s))
+    if (!step_did_at(s, "policy-put")) /* not by this import */
         return STEP_DONE;
     TRY(step_call_in(s, "policy/look", &s3_get_bucket_policy, report_bucket_args(s), region, NULL, &seen));
     const char *text = json_str_at(seen, "policy");

@@ -6,7 +6,10 @@
 
 /* Tags, public access block, ownership, encryption, policy: DONE when all five were read back right. */
 enum step_result bucket_settings_have(struct step *s);
-/* For a bucket that was there before us: our statements leave its policy, if this import put them there. */
+/* Whether the policy of a bucket that we made holds statements of others. */
+enum step_result bucket_settings_find_foreign(struct step *s, const char *region, bool *ret);
+/* For a bucket that was there before us, or that others use by now: our statements leave its policy, if this import put
+ * them there. */
 enum step_result bucket_settings_take_back_policy(struct step *s, const char *region);
 
 #define BUCKET_SETTINGS_OPS                                                                                            \

@@ -1,4 +1,5 @@
-/* FAQ: the access that was handed over ends.   Undo: none: the customer hands over anew.
+/* FAQ: the access that was handed over ends.   Undo: none: the customer hands over
+ * anew, and what was handed over for an undo ends the same way.
  *
  * The only writes after the last fingerprint, listed as closing writes. A key signs its own end, so exactly one call is
  * possible: deleted where that was agreed, else deactivated, which the customer can take back. After it nothing of ours
@@ -8,13 +9,14 @@
 #include "common/aws/services/iam.h"
 #include "common/aws/services/sts.h"
 #include "worker/steps/ownership.h"
+#include "worker/steps/undo_scope.h"
 
 #define DEAD_EVERY_MS 2000
 #define DEAD_DEADLINE_MS 120000
 
 static const char *handed_over(const struct step *s, const char *what)
 {
-    return json_str_at(step_result_of(s, "access_handover"), what);
+    return json_str_at(undo_access(s), what);
 }
 
 static bool is_dead(const json_t *facts, const json_t *arg)
@@ -132,6 +134,8 @@ static enum step_result leave_role(struct step *s)
 
 static enum step_result run(struct step *s)
 {
+    if (undo_has_nothing(s) && str_eq(handed_over(s, "method"), "none"))
+        return STEP_DONE; /* no access works, and nobody was asked for one */
     return str_eq(json_str_at(step_import(s), "access.method"), "role") ? leave_role(s) : retire_key(s);
 }
 
@@ -139,6 +143,7 @@ const struct step_def step_credential_retire = {
     .name = "credential_retire",
     .item = "FAQ",
     .run = run,
+    .runs_in_undo = true,
     .ops = OPS(&sts_get_caller_identity_retired, &iam_update_access_key, &iam_delete_access_key),
     .uses = "access_handover",
     .version = 1,

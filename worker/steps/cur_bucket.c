@@ -52,6 +52,7 @@ static enum step_result leave(struct step *s, const char *why)
     const char *name = step_var(s, "bucket");
     ownership_remains(list, step_text(s, "bucket %s: %s", name, why), "customer",
                       step_text(s, "aws s3 rb s3://%s", name));
+    ownership_remains_in(list, "s3", name);
     step_set(s, "remains", list);
     return STEP_DONE;
 }
@@ -63,15 +64,21 @@ static enum step_result undo(struct step *s)
     TRY(report_bucket_look(s, &bucket));
     if (bucket.standing != BUCKET_HERE)
         return STEP_DONE;
-    bool is_ours = ownership_is_ours(s, bucket.tags);
+    bool is_ours = ownership_is_ours(s, bucket.tags), is_shared = json_object_size(bucket.tags) > 1;
     /* Made and not yet tagged: ours by our own record, unless somebody has put tags on it since. */
     bool is_made = step_journal_facts(s, "create") && (is_ours || json_object_size(bucket.tags) == 0);
-    if (is_made) {
+    if (is_made && !is_shared)
+        TRY(bucket_settings_find_foreign(s, bucket.region, &is_shared));
+    if (is_made && !is_shared) {
         TRY(step_call_in(s, "delete", &s3_delete_bucket, report_bucket_args(s), bucket.region, "BucketNotEmpty",
                          &gone));
         return json_has(gone, "error")
-                   ? leave(s, "it holds delivered reports, which are the customer's billing history")
+                   ? leave(s, "it holds objects: delivered reports are the customer's billing history")
                    : STEP_DONE;
+    }
+    if (is_made) {
+        TRY(bucket_settings_take_back_policy(s, bucket.region));
+        return leave(s, "others use it: it has tags or policy statements that are not ours");
     }
     if (!is_ours)
         return STEP_DONE; /* never touched */

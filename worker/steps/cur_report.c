@@ -98,20 +98,33 @@ static enum step_result run(struct step *s)
     return STEP_DONE;
 }
 
-static enum step_result undo(struct step *s)
+static enum step_result leave(struct step *s, const char *why)
 {
-    const json_t *found = NULL;
-    const char *name = step_var(s, "report");
-    TRY(step_call(s, "look", &cur_describe_report_definitions, NULL, &found));
-    if (!report_by_name(found, name))
-        return STEP_DONE;
-    if (step_journal_facts(s, "put"))
-        return step_call(s, "delete", &cur_delete_report_definition, json_make("{s:s}", "ReportName", name), NULL);
     json_t *list = json_array();
-    ownership_remains(list, step_text(s, "report %s: it was there before this import", name), "customer",
+    const char *name = step_var(s, "report");
+    ownership_remains(list, step_text(s, "report %s: %s", name, why), "customer",
                       step_text(s, "aws cur delete-report-definition --region us-east-1 --report-name %s", name));
+    ownership_remains_in(list, "cur", name);
     step_set(s, "remains", list);
     return STEP_DONE;
+}
+
+static enum step_result undo(struct step *s)
+{
+    const json_t *found = NULL, *tags = NULL;
+    const char *name = step_var(s, "report");
+    TRY(step_call(s, "look", &cur_describe_report_definitions, NULL, &found));
+    const json_t *report = report_by_name(found, name);
+    if (!report)
+        return STEP_DONE;
+    if (!step_journal_facts(s, "put"))
+        return step_has_result(s, "cur_report") ? leave(s, "it was there before this import") : STEP_DONE;
+    TRY(step_call(s, "tags", &cur_list_tags_for_resource, json_make("{s:s}", "ReportName", name), &tags));
+    if (!ownership_is_ours(s, json_at(tags, "tags")))
+        return leave(s, "it is not ours any more");
+    if (!report_is_as(report, wanted_definition(s)))
+        return leave(s, "somebody changed it");
+    return step_call(s, "delete", &cur_delete_report_definition, json_make("{s:s}", "ReportName", name), NULL);
 }
 
 static json_t *expects(const json_t *import, const json_t *before, const json_t *result)

@@ -1,7 +1,7 @@
 /* Process item 1.1: the account that was handed over is the management account of the organization that was submitted.
  */
 #include "common/aws/services/organizations.h"
-#include "worker/step.h"
+#include "worker/steps/undo_scope.h"
 
 static bool is_partition_aws(const char *arn)
 {
@@ -27,6 +27,8 @@ static enum step_result check(struct step *s, const json_t *me, const json_t *or
 static enum step_result run(struct step *s)
 {
     const json_t *me = NULL, *org = NULL;
+    if (undo_has_nothing(s))
+        return STEP_DONE;
     TRY(step_identity(s, &me));
     if (!json_bool_at(me, "ok"))
         return step_fail(s, err_code_by_name(json_str_or(me, "code", "aws.credentials")), "%s",
@@ -50,6 +52,7 @@ const struct step_def step_org_identify = {
     .name = "org_identify",
     .item = "1.1",
     .run = run,
+    .runs_in_undo = true,
     .ops = OPS(&organizations_describe_organization),
     .version = 1,
     .only_looks = true,

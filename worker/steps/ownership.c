@@ -21,6 +21,14 @@ bool ownership_is_new(const struct step *s, int64_t created_ms)
     return submitted_ms > 0 && created_ms >= submitted_ms - CLOCK_SKEW_MS;
 }
 
+void ownership_remains_in(json_t *list, const char *section, const char *key)
+{
+    json_t *last = json_array_get(list, json_array_size(list) - 1);
+    if (!json_object_get(last, "in"))
+        json_put(last, "in", json_array());
+    (void)json_array_append_new(json_object_get(last, "in"), json_make("{s:s,s:s}", "section", section, "key", key));
+}
+
 void ownership_remains(json_t *list, const char *what, const char *owner, const char *command)
 {
     (void)json_array_append_new(list, json_make("{s:s,s:s,s:s}", "what", what, "owner", owner, "command", command));

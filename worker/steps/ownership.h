@@ -22,3 +22,6 @@ bool ownership_is_ours(const struct step *s, const json_t *tags); /* tags: {"key
 bool ownership_is_new(const struct step *s, int64_t created_ms);
 /* One entry of the list of what undo leaves behind: {what, owner, command}. Set under "remains" by the caller. */
 void ownership_remains(json_t *list, const char *what, const char *owner, const char *command);
+/* The last entry is why that key of the fingerprint may differ from before: the proof at the end of an undo lets it
+ * pass, and nothing else. May be called for several keys. */
+void ownership_remains_in(json_t *list, const char *section, const char *key);

@@ -1,5 +1,5 @@
 /* Process item 2.6: the organization is registered for resale under the partner program (ECAM).   Undo: none by
- * machine; a relationship is a contract, so it is listed with what ends it.
+ * machine: a relationship is a contract, so it is listed with what ends it, or a person asks AWS to.
  *
  * By the channel API where the profile names a program management account and we hold an identity in it. AWS's own
  * words: END_CUSTOMER is the end customer account model; that both are one thing is inferred, not documented. Otherwise
@@ -136,27 +136,67 @@ static enum step_result run_by_hand(struct step *s)
     return human_ask(s, &task);
 }
 
+static bool is_by_api(const struct step *s)
+{
+    return json_is_object(json_at(step_import(s), "vars.partner")) && step_has_identity(s, AWS_AS_PARTNER);
+}
+
 static enum step_result run(struct step *s)
 {
-    bool by_api = json_is_object(json_at(step_import(s), "vars.partner")) && step_has_identity(s, AWS_AS_PARTNER);
-    return by_api ? run_by_api(s) : run_by_hand(s);
+    return is_by_api(s) ? run_by_api(s) : run_by_hand(s);
+}
+
+/* ---- Undo ---- */
+
+static enum step_result undo_by_hand(struct step *s)
+{
+    uint64_t opened_ms = human_opened(s);
+    const json_t *word = human_word(s, opened_ms);
+    if (word) {
+        human_take_word(s, word);
+        return STEP_DONE;
+    }
+    return human_ask(
+        s, &(struct human_task){
+               .party = "operator",
+               .title = "Ask AWS's partner team to end the relationship",
+               .actions = {"Open Partner Central with the link below, or write to your partner team at AWS.",
+                           step_text(s, "Ask to end the end customer account model (ECAM) for management account %s.",
+                                     step_var(s, "account_id")),
+                           "Put the confirmation's number or wording into the note, or that nothing was ever asked."},
+               .link = "https://partnercentral.awspartner.com/",
+               .check = "Your name and note: AWS lets nobody read this without the channel API.",
+               .worst = "Until AWS has ended it, the account stays registered with the operator; prices and support "
+                        "follow from that.",
+               .undo = "Ask AWS's partner team to register the account again.",
+               .due_hours = 240,
+               .opened_ms = opened_ms,
+               .attest = true,
+               .data = json_make("{s:s,s:b}", "account_id", step_var(s, "account_id"), "undo", 1)});
+}
+
+/* A contract is not ended by a program: what stands is named with the command that ends it. */
+static enum step_result leave_relationship(struct step *s, const json_t *found)
+{
+    json_t *list = json_array();
+    const char *id = json_str_at(found, "id");
+    ownership_remains(list, step_text(s, "partner relationship %s of account %s", id, step_var(s, "account_id")),
+                      "operator",
+                      step_text(s,
+                                "aws partnercentral-channel delete-relationship --catalog %s --identifier %s "
+                                "--program-management-account-identifier %s",
+                                catalog(s), id, step_var(s, "partner.program_management_account")));
+    step_set(s, "remains", list);
+    return STEP_DONE;
 }
 
 static enum step_result undo(struct step *s)
 {
-    const char *id = json_str_at(step_result_of(s, "partner_program"), "relationship");
-    json_t *list = json_array();
-    ownership_remains(list,
-                      step_text(s, "partner relationship %s of account %s", *id ? id : "(by AWS's partner team)",
-                                step_var(s, "account_id")),
-                      "operator",
-                      *id ? step_text(s,
-                                      "aws partnercentral-channel delete-relationship --catalog %s --identifier %s "
-                                      "--program-management-account-identifier %s",
-                                      catalog(s), id, step_var(s, "partner.program_management_account"))
-                          : "ask AWS's partner team to end it");
-    step_set(s, "remains", list);
-    return STEP_DONE;
+    const json_t *found = NULL;
+    if (!is_by_api(s)) /* an unfinished task may have been acted on: only a person knows */
+        return step_has_result(s, "partner_program") || step_did_at(s, "opened") ? undo_by_hand(s) : STEP_DONE;
+    TRY(find(s, "look", &found));
+    return found && step_journal_facts(s, "create") ? leave_relationship(s, found) : STEP_DONE;
 }
 
 const struct step_def step_partner_program = {

@@ -81,10 +81,56 @@ static enum step_result run(struct step *s)
     return STEP_DONE;
 }
 
+static enum step_result ask_back(struct step *s, const json_t *event, const json_t *word)
+{
+    return human_ask(
+        s, &(struct human_task){
+               .party = "customer+operator",
+               .title = step_text(s, "Make the customer's payment method the default of account %s again",
+                                  step_var(s, "account_id")),
+               .actions =
+                   {"Meet in a short call; the operator signs in as the root user and opens the page behind the link.",
+                    "Customer: make sure that your own method is on file and valid, or add it.",
+                    "Set the customer's method as the default.",
+                    "Remove the operator's method once the default has changed.",
+                    "Press Done here and write as the note which method is the default now."},
+               .link = "https://us-east-1.console.aws.amazon.com/billing/home#/paymentpreferences",
+               .check = "AWS's event history must show a change of payment methods after this task was opened, and a "
+                        "person must say what the default is now: AWS lets nobody read that.",
+               .notice = notice_of(event, word),
+               .worst =
+                   "Without any valid method AWS may suspend the account: the customer's goes in before ours goes out.",
+               .undo = "Make the operator's method the default again on the same page.",
+               .due_hours = 120,
+               .opened_ms = human_opened(s),
+               .attest = true,
+               .data = json_make("{s:s,s:b,s:b,s:b}", "account_id", step_var(s, "account_id"), "event_seen",
+                                 (int)(event != NULL), "word_given", (int)(word != NULL), "undo", 1)});
+}
+
+static enum step_result undo(struct step *s)
+{
+    uint64_t asked_ms = step_did_at(s, "opened");
+    const json_t *events = NULL;
+    TRY(step_events(s, "", 30000, &events));
+    if (!step_has_result(s, "payment_method") && (!asked_ms || !payment_event(events, asked_ms)))
+        return STEP_DONE; /* nobody changed it for us */
+    uint64_t opened_ms = human_opened(s);
+    const json_t *event = payment_event(events, opened_ms), *word = human_word(s, opened_ms);
+    if (!event || !word)
+        return ask_back(s, event, word);
+    step_set(s, "evidence", human_evidence(event));
+    human_take_word(s, word);
+    step_set_str(s, "content", "attested");
+    step_grade(s, "cloudtrail");
+    return STEP_DONE;
+}
+
 const struct step_def step_payment_method = {
     .name = "payment_method",
     .item = "3.1",
     .run = run,
+    .undo = undo,
     .ops = OPS(&cloudtrail_lookup_events, &invoicing_batch_get_invoice_profile),
     .version = 1,
 };

@@ -5,6 +5,7 @@
 #include "common/aws/services/organizations.h"
 #include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/human.h"
+#include "worker/steps/ownership.h"
 
 #define EVENTS "EmailUpdated,SetAccountPreferences"
 
@@ -80,6 +81,52 @@ static enum step_result run(struct step *s)
     return STEP_DONE;
 }
 
+/* ---- Undo ---- */
+
+static enum step_result ask_back(struct step *s, const char *former, const char *now)
+{
+    return human_ask(
+        s,
+        &(struct human_task){
+            .party = "customer+operator",
+            .title = step_text(s, "Give the root email address of account %s back", step_var(s, "account_id")),
+            .actions = {"Meet in a short call. The customer must be able to read the mailbox of the former address.",
+                        "Operator: sign in as the root user and open the page behind the link.",
+                        "Operator: press Edit beside the account's email address and enter the root password again.",
+                        step_text(s, "Operator: enter %s as the new address and continue.", former),
+                        "Customer: AWS sends a one-time code to that mailbox; read it to the operator.",
+                        "Operator: type the code and save."},
+            .link = "https://us-east-1.console.aws.amazon.com/billing/home#/account",
+            .check = step_text(s, "AWS must name %s as the organization's root address. We look every minute.", former),
+            .worst = "If nobody reads that mailbox any more, a lost root password can never be reset: test it before "
+                     "you meet. From then on the operator can reset nothing.",
+            .undo = step_text(s, "Change the address to %s again the same way.", now),
+            .due_hours = 120,
+            .opened_ms = human_opened(s),
+            .data = json_make("{s:s,s:s,s:b}", "root_email", former, "former_email", now, "undo", 1)});
+}
+
+static enum step_result undo(struct step *s)
+{
+    const json_t *org = NULL;
+    TRY(step_call(s, "look", &organizations_describe_organization, NULL, &org));
+    const char *now = json_str_at(org, "master_email"), *former = former_email(s, now);
+    if (human_is_same_email(now, former)) {
+        step_set_str(s, "email", now);
+        step_grade(s, "probed");
+        return STEP_DONE;
+    }
+    if (human_is_same_email(now, step_var(s, "root_email")))
+        return ask_back(s, former, now);
+    json_t *list = json_array(); /* a third address: not ours any more */
+    ownership_remains(list, step_text(s, "root email %s: neither ours nor the former one", now), "customer",
+                      "change it on the account page if it is not what you want");
+    ownership_remains_in(list, "organization", "master_email");
+    ownership_remains_in(list, "accounts", step_var(s, "account_id"));
+    step_set(s, "remains", list);
+    return STEP_DONE;
+}
+
 static json_t *expects(const json_t *import, const json_t *before, const json_t *result)
 {
     const char *account = json_str_at(import, "vars.account_id"), *email = json_str_at(result, "email");
@@ -96,6 +143,7 @@ const struct step_def step_root_email = {
     .name = "root_email",
     .item = "1.3",
     .run = run,
+    .undo = undo,
     .expects = expects,
     .ops = OPS(&organizations_describe_organization, &organizations_list_handshakes_for_organization,
                &cloudtrail_lookup_events),

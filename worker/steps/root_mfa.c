@@ -9,6 +9,7 @@
 #include "common/aws/services/iam.h"
 #include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/human.h"
+#include "worker/steps/root_devices.h"
 
 #define CONSOLE "https://us-east-1.console.aws.amazon.com/iam/home#/security_credentials"
 
@@ -161,6 +162,46 @@ static enum step_result run(struct step *s)
     return finish(s, &l);
 }
 
+/* ---- Undo: the customer's device is registered beside ours; ours go with root_mfa_handover ---- */
+
+static enum step_result ask_back(struct step *s)
+{
+    return human_ask(
+        s, &(struct human_task){
+               .party = "customer+operator",
+               .title = "Register the customer's second factor again beside the operator's",
+               .actions = {"Meet in a short call with screen sharing. Nothing is removed yet.",
+                           "Operator: sign in as the root user and open the page behind the link.",
+                           "Operator: press \"Assign MFA device\", choose \"Authenticator app\" and show the QR code.",
+                           "Customer: scan the code with your own device and read out two codes, one after the other.",
+                           "Operator: type both codes and save. The operator's devices stay for the moment."},
+               .link = CONSOLE,
+               .check = "AWS must show that the root user registered a further device after this task was opened.",
+               .worst = "If a device is registered that nobody keeps, it has to be removed again. The root user is "
+                        "protected all the time.",
+               .undo = "Remove the new device on the same page.",
+               .due_hours = 120,
+               .opened_ms = human_opened(s),
+               .data = json_make("{s:s,s:b}", "account_id", step_var(s, "account_id"), "undo", 1)});
+}
+
+static enum step_result undo(struct step *s)
+{
+    struct root_devices d;
+    uint64_t opened_ms = human_opened(s);
+    TRY(root_devices_read(s, opened_ms, &d));
+    if (!root_devices_had_any(&d)) { /* there is nothing to give back */
+        step_set_str(s, "before", "no second factor");
+        return STEP_DONE;
+    }
+    if (!root_devices_has_theirs(&d))
+        return ask_back(s);
+    step_set(s, "asked_ms", json_integer((json_int_t)opened_ms));
+    step_set(s, "customer_devices", json_incref(d.enabled));
+    step_grade(s, json_array_size(d.enabled) ? "cloudtrail" : "probed");
+    return STEP_DONE;
+}
+
 static json_t *expects(const json_t *import, const json_t *before, const json_t *result)
 {
     (void)import;
@@ -172,6 +213,7 @@ const struct step_def step_root_mfa = {
     .name = "root_mfa",
     .item = "2.2",
     .run = run,
+    .undo = undo,
     .expects = expects,
     .ops = OPS(&iam_get_account_summary, &iam_list_virtual_mfa_devices, &cloudtrail_lookup_events),
     .uses = "root_mfa_handover,fingerprint_before",

@@ -9,7 +9,9 @@
  * work. */
 #include "common/aws/services/cloudtrail.h"
 #include "common/aws/services/iam.h"
+#include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/human.h"
+#include "worker/steps/root_devices.h"
 
 #define WINDOW_LOOKS_MAX 60
 
@@ -172,10 +174,54 @@ static enum step_result run(struct step *s)
     return is_classic(s) ? run_classic(s) : run_overlap(s);
 }
 
+/* ---- Undo: the operator's devices go, by the customer's hand, when the customer has the address and password again
+ * ---- */
+
+static enum step_result ask_back(struct step *s, const struct root_devices *d, const json_t *ours)
+{
+    bool needs_own = root_devices_had_any(d) && !root_devices_has_theirs(d);
+    return human_ask(
+        s, &(struct human_task){
+               .party = "customer",
+               .title = "Remove the operator's second factor from the root user",
+               .actions = {"Sign in as the root user with your own password and open the page behind the link.",
+                           needs_own ? "First press \"Assign MFA device\" and register your own device."
+                                     : "Look at the list: your own device must stand there before you remove any.",
+                           json_array_size(ours) ? "Select each device that is not yours and press Remove."
+                                                 : "Nothing of the operator's is listed any more."},
+               .link = "https://us-east-1.console.aws.amazon.com/iam/home#/security_credentials",
+               .check =
+                   "AWS must show that the operator's devices are gone and that the root user is protected as before.",
+               .worst = "Until then the operator's device still opens the account together with the password. Never "
+                        "remove your own.",
+               .undo = "Register a device again on the same page.",
+               .due_hours = 120,
+               .opened_ms = human_opened(s),
+               .data = json_make("{s:O,s:s,s:b,s:b}", "operator_devices", ours, "account_id", step_var(s, "account_id"),
+                                 "needs_own", (int)needs_own, "undo", 1)});
+}
+
+static enum step_result undo(struct step *s)
+{
+    struct root_devices d;
+    const json_t *mfa = step_undo_of(s, "root_mfa");
+    uint64_t opened_ms = human_opened(s), asked_ms = (uint64_t)json_int_at(mfa, "asked_ms");
+    uint64_t since_ms = asked_ms ? asked_ms : opened_ms;
+    TRY(root_devices_read(s, since_ms, &d));
+    json_t *ours = step_keep(s, root_devices_ours(&d, step_result_of(s, "root_mfa_handover"), since_ms));
+    bool is_protected = !root_devices_had_any(&d) || root_devices_has_theirs(&d);
+    if (json_array_size(ours) || !is_protected)
+        return ask_back(s, &d, ours);
+    step_set(s, "root", shape_root(d.summary, d.devices));
+    step_grade(s, "probed");
+    return STEP_DONE;
+}
+
 const struct step_def step_root_mfa_handover = {
     .name = "root_mfa_handover",
     .item = "1.4",
     .run = run,
+    .undo = undo,
     .ops = OPS(&iam_get_account_summary, &iam_list_virtual_mfa_devices, &cloudtrail_lookup_events),
     .uses = "fingerprint_before",
     .version = 1,

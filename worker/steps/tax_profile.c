@@ -186,12 +186,41 @@ static json_t *entry_from(const json_t *registration)
     return entry;
 }
 
+static enum step_result undo_by_hand(struct step *s)
+{
+    const json_t *done = step_result_of(s, "tax_profile");
+    if (!done || str_eq(json_str_at(done, "grade"), "already"))
+        return STEP_DONE; /* nobody set it for us */
+    uint64_t opened_ms = human_opened(s);
+    const json_t *word = human_word(s, opened_ms);
+    if (word) {
+        human_take_word(s, word);
+        return STEP_DONE;
+    }
+    return human_ask(
+        s, &(struct human_task){
+               .party = "customer+operator",
+               .title = "Set the earlier tax address of the management account again",
+               .actions = {"Operator: sign in to the management account as root and open the link below.",
+                           "Customer: say which tax address stood there before, or should stand there from now on.",
+                           "Set it as the tax address of the management account.", "Leave tax inheritance as it is.",
+                           "Say what you set in the note."},
+               .link = "https://us-east-1.console.aws.amazon.com/billing/home#/tax",
+               .check = "Your name and note: no call shows the earlier address.",
+               .worst = "The invoices of the management account carry the address that you type in.",
+               .undo = "Set another address at the same place.",
+               .due_hours = 120,
+               .opened_ms = opened_ms,
+               .attest = true,
+               .data = json_make("{s:s,s:b}", "account_id", step_var(s, "account_id"), "undo", 1)});
+}
+
 static enum step_result undo(struct step *s)
 {
     const json_t *entry = json_at(step_import(s), "vars.tax.entry"), *facts = NULL, *answer = NULL;
     const json_t *before = json_at(step_result_of(s, "preflight"), "tax.registration");
     if (!json_is_object(entry))
-        return STEP_DONE; /* a person set it, and the task said how to take it back */
+        return undo_by_hand(s);
     TRY(step_call(s, "tax", &tax_get_tax_registration, NULL, &facts));
     const json_t *now = json_at(facts, "registration");
     bool is_pending = str_eq(json_str_at(now, "status"), "Pending");

@@ -331,6 +331,7 @@ static void claim(struct player *p)
     struct err err = {0};
     struct step_input input = {.def = p->in->def,
                                .is_undo = p->in->is_undo,
+                               .undone = p->in->undone,
                                .import = p->in->import,
                                .results = p->in->results,
                                .signals = p->signals,

@@ -33,6 +33,7 @@ struct stage { /* everything that lives longer than a play */
 struct play_input { /* borrowed */
     const struct step_def *def;
     const json_t *import, *results, *signals, *then;
+    const json_t *undone; /* what the undo of other steps left */
     const char *credential;
     const char *journal;
     bool is_undo;

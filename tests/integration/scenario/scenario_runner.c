@@ -253,7 +253,37 @@ static bool names_what_remains(const struct play_output *undone)
     return json_array_size(json_object_get(result, "remains")) > 0;
 }
 
-/* (e) What we made is gone, the rest is untouched; what cannot be taken back is listed. */
+/* The results that the undo sees: with the step's own, where its forward run came to its end. New reference. */
+static json_t *results_after(const struct run *r, const struct play_output *out)
+{
+    json_t *results = r->c->results ? json_copy(r->c->results) : json_object();
+    if (str_eq(out->outcome, "done") && out->result)
+        json_put(results, r->c->def->name, json_loads(out->result, 0, NULL));
+    return results;
+}
+
+/* As it was, or as the case says: what people did and took back leaves traces of its own. */
+static void check_undone(struct run *r, int n, const struct play_output *undone)
+{
+    const json_t *expected = json_object_get(r->c->file, "undone_world");
+    json_auto_t *world = scenario_sim_world(r->stage->sim, r->c->account);
+    char text[1024] = "";
+    if (!str_eq(undone->outcome, json_str_or(r->c->file, "undo_outcome", "done")))
+        complain(r, "undone after", n, undone->code ? undone->code : undone->outcome);
+    if (json_object_get(r->c->file, "undo")) {
+        AUTO_FREE char *found = expected ? scenario_difference(expected, world, "world") : NULL;
+        (void)snprintf(text, sizeof text, "%s", found ? found : "");
+    } else {
+        first_difference(r->first, world, text, sizeof text);
+    }
+    if (*text && !names_what_remains(undone))
+        complain(r, "undone after", n, text);
+    if (undone->drift[0])
+        complain(r, "undone after", n, undone->drift);
+}
+
+/* (e) What we made is gone, the rest is untouched; what cannot be taken back is listed. People take back what they did.
+ */
 static void play_undone(struct run *r)
 {
     bool never_wrote = !r->plain.writes && str_eq(r->plain.outcome, "fail");
@@ -262,23 +292,22 @@ static void play_undone(struct run *r)
     for (int n = 0; n <= r->plain.boundaries; n += step_width(r, r->plain.boundaries)) {
         struct play_input in = input_of(r);
         struct play_output out, undone;
-        char text[1024] = "";
         in.kill_at = n;
         in.resumes = false;
         scenario_case_restore(r->c, r->stage);
         play(r->stage, &in, &out);
+        json_auto_t *results = results_after(r, &out);
         in = input_of(r);
         in.is_undo = true;
         in.expect = "done";
         in.journal = out.journal;
+        in.results = results;
+        in.undone = json_object_get(r->c->file, "undone");
+        in.signals = NULL; /* a word about the forward run says nothing here */
+        in.then = json_object_get(r->c->file, "undo");
         play(r->stage, &in, &undone);
-        json_auto_t *world = scenario_sim_world(r->stage->sim, r->c->account);
         r->plays++;
-        if (!str_eq(undone.outcome, "done"))
-            complain(r, "undone after", n, undone.code ? undone.code : undone.outcome);
-        first_difference(r->first, world, text, sizeof text);
-        if (*text && !names_what_remains(&undone))
-            complain(r, "undone after", n, text);
+        check_undone(r, n, &undone);
         play_output_done(&out);
         play_output_done(&undone);
     }
