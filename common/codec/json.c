@@ -99,7 +99,38 @@ static void canonical_string(const char *s, struct str *out)
     str_add_char(out, '"');
 }
 
-/* The digits of ECMAScript's Number::toString: the shortest that reads back, laid out by the exponent. */
+/* One unit more in the last digit of "1.23e+45", away from zero. False when all of them are nines: the same number has
+ * fewer digits then. */
+static bool one_more(char *text)
+{
+    char *p = strchr(text, 'e');
+    while (p && p > text) {
+        p--;
+        if (*p >= '0' && *p < '9') {
+            ++*p;
+            return true;
+        }
+        if (*p == '9')
+            *p = '0';
+    }
+    return false;
+}
+
+/* The shortest decimal that reads back, as "1.23e+45". What printf rounds to is the nearest of its length; where that
+ * does not read back, its neighbour away from zero may: just above a power of two the numbers lie twice as far apart as
+ * below it, so more decimals lead to it from there. */
+static void shortest_real(double v, char text[static 40])
+{
+    for (int precision = 1; precision <= 17; precision++) {
+        (void)snprintf(text, 40, "%.*e", precision - 1, v);
+        if (strtod(text, NULL) == v)
+            return;
+        if (precision < 17 && one_more(text) && strtod(text, NULL) == v)
+            return;
+    }
+}
+
+/* The digits of ECMAScript's Number::toString, laid out by the exponent. */
 static void canonical_real(double v, struct str *out)
 {
     if (v == 0) {
@@ -107,11 +138,7 @@ static void canonical_real(double v, struct str *out)
         return;
     }
     char text[40];
-    for (int precision = 1; precision <= 17; precision++) {
-        (void)snprintf(text, sizeof text, "%.*e", precision - 1, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
+    shortest_real(v, text);
     char digits[24];
     size_t n = 0;
     const char *p = text;
@@ -148,6 +175,16 @@ static void canonical_real(double v, struct str *out)
         }
         str_addf(out, "e%+d", point - 1);
     }
+}
+
+/* RFC 8785 knows doubles only: every other program reads a larger integer as one, and must get the same digest. */
+static void canonical_integer(json_int_t n, struct str *out)
+{
+    const json_int_t exact_max = (json_int_t)1 << 53;
+    if (n < -exact_max || n > exact_max)
+        canonical_real((double)n, out);
+    else
+        str_addf(out, "%" JSON_INTEGER_FORMAT, n);
 }
 
 /* One code point of well-formed UTF-8, and the step to the next. */
@@ -219,7 +256,7 @@ void json_canonical(const json_t *value, struct str *out)
         canonical_string(json_string_value(value), out);
         break;
     case JSON_INTEGER:
-        str_addf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        canonical_integer(json_integer_value(value), out);
         break;
     case JSON_REAL:
         canonical_real(json_real_value(value), out);

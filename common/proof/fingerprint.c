@@ -14,30 +14,6 @@ const char *const fingerprint_sections[] = {
 
 /* ---- Sealing
  * ----------------------------------------------------------------------------------------------------------- */
-/* Leaves and nodes are tagged, so that no node can ever pass for a leaf. */
-static json_t *tagged_digest(json_t *new_value)
-{
-    json_auto_t *value = new_value;
-    char hex[65];
-    json_digest(value, hex);
-    return json_string(hex);
-}
-
-static json_t *merkle_level(const json_t *level)
-{
-    json_t *above = json_array();
-    size_t n = json_array_size(level);
-    for (size_t i = 0; i < n; i += 2) {
-        json_t *left = json_array_get(level, i);
-        if (i + 1 == n)
-            json_array_append(above, left); /* the odd one goes up as it is */
-        else
-            json_array_append_new(above,
-                                  tagged_digest(json_make("[s,O,O]", "node", left, json_array_get(level, i + 1))));
-    }
-    return above;
-}
-
 static json_t *sorted_keys(const json_t *a, const json_t *b)
 {
     json_auto_t *seen = json_object();
@@ -60,25 +36,16 @@ void fingerprint_seal(json_t *fingerprint)
     ASSERT(json_is_object(sections));
     json_auto_t *names = sorted_keys(sections, NULL);
     json_t *digests = json_object(), *name = NULL;
-    json_t *level = json_array();
     size_t i = 0;
     json_array_foreach (names, i, name) {
-        const char *section = json_string_value(name);
         char hex[65];
-        json_digest(json_object_get(sections, section), hex);
-        json_put_str(digests, section, hex);
-        json_array_append_new(level, tagged_digest(json_make("[s,s,s]", "leaf", section, hex)));
+        json_digest(json_object_get(sections, json_string_value(name)), hex);
+        json_put_str(digests, json_string_value(name), hex);
     }
-    while (json_array_size(level) > 1) {
-        json_t *above = merkle_level(level);
-        json_decref(level);
-        level = above;
-    }
-    json_t *root =
-        json_array_size(level) ? json_incref(json_array_get(level, 0)) : tagged_digest(json_make("[s]", "empty"));
-    json_decref(level);
+    char root[65];
+    fingerprint_root(digests, root);
     json_put(fingerprint, "digests", digests);
-    json_put(fingerprint, "root", root);
+    json_put_str(fingerprint, "root", root);
     if (!json_object_get(fingerprint, "unstable"))
         json_put(fingerprint, "unstable", json_array());
 }

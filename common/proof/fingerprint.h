@@ -17,6 +17,14 @@ extern const char *const fingerprint_sections[]; /* NULL-terminated */
 /* Computes digests and root over "sections" (object is changed in place). The root is a Merkle tree over the sections
  * by name, so that one section can be shown and checked without the others. */
 void fingerprint_seal(json_t *fingerprint);
+/* The root over {"section": digest}: what fingerprint_seal stores. */
+void fingerprint_root(const json_t *digests, char ret[65]);
+/* Why one section belongs to the root, for somebody who shall not see the others: {"section", "digest", "path":
+ * [{"side": "left"|"right", "digest"}], "root"}. NULL when there is no such section. New reference. */
+json_t *fingerprint_prove(const json_t *fingerprint, const char *section);
+/* Whether `value` is the section that `proof` names, under `root` (from a source that the reader trusts). Believes
+ * nothing that the proof says of itself. */
+bool fingerprint_proof_holds(const json_t *proof, const json_t *value, const char *root);
 /* before + patches. New reference; faults are added to `ret_problems` (array) when a patch does not fit. */
 json_t *fingerprint_apply(const json_t *before, const json_t *patches, json_t *ret_problems);
 /* What differs: [{section, key, kind: "added"|"removed"|"changed", from, to}], sorted. New reference. */
