@@ -116,6 +116,13 @@ void step_finding(struct step *s, enum err_code code, const char *fmt, ...) PRIN
 size_t step_finding_count(const struct step *s);
 void step_warn(struct step *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* shown with the result; import goes on */
 
+/* Big values that a long walk goes on from when its worker dies or its try fails: kept under a name that is unique in
+ * the step, at most `age_ms_max` old; *ret is NULL when there is none. They end with the try: after any wait, hold or
+ * end everything is looked at afresh. Short walks keep them in memory only; asking AWS again is as cheap. */
+enum step_result step_chunk(struct step *s, const char *key, uint64_t age_ms_max, const json_t **ret);
+/* Takes the reference, never waits; gives the value back, borrowed until the step returns. */
+const json_t *step_keep_chunk(struct step *s, const char *key, json_t *new_value);
+
 /* Facts this step leaves for later steps, pages and the proof. Takes the reference. Steps may set the same key again.
  */
 void step_set(struct step *s, const char *key, json_t *value);

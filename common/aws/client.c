@@ -432,6 +432,8 @@ struct aws_call *aws_call(struct aws_client *client, const struct aws_call_input
         call->args = input->args ? json_deep_copy(input->args) : json_object();
         call->identity = input->op->who == AWS_AS_NOBODY ? NULL : aws_identity_ref(input->identity);
         call->leave_before_boot_ms = input->leave_before_boot_ms;
+        call->leave_before = input->leave_before;
+        call->leave_arg = input->leave_arg;
         call_wait_until(call, env_boot_ms(client->env));
     }
     arm(client);
@@ -452,6 +454,7 @@ void aws_call_leave_before(struct aws_call *call, uint64_t boot_ms)
 {
     ASSERT(call->magic == AWS_CALL_MAGIC);
     call->leave_before_boot_ms = boot_ms;
+    call->leave_before = NULL;
 }
 
 uint32_t aws_client_wait_ms(const struct aws_client *client, const char *rate_key, const struct aws_op *op)

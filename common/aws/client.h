@@ -42,8 +42,12 @@ struct aws_call_input { /* borrowed during aws_call() only, `identity` is counte
     const char *region;            /* "" : the service's */
     const char *bucket_owner;      /* S3: expected owner, "" none */
     uint64_t leave_before_boot_ms; /* a request may only leave when now + timeout is below this; 0: no limit */
-    const char *rate_key;          /* account whose buckets it draws from */
-    const char *label;             /* joins the user agent, which CloudTrail shows: the import's id; NULL none */
+    /* Asked instead, anew for each request: a call of hundreds of pages outlives many leases that are renewed
+     * meanwhile. Must live as long as the call. NULL: the fixed value. */
+    uint64_t (*leave_before)(void *arg);
+    void *leave_arg;
+    const char *rate_key; /* account whose buckets it draws from */
+    const char *label;    /* joins the user agent, which CloudTrail shows: the import's id; NULL none */
 };
 
 struct aws_outcome {     /* borrowed inside the callback */

@@ -55,7 +55,8 @@ static struct retry_tokens *tokens_of(struct aws_call *call)
 
 static bool is_in_time(const struct aws_call *call, uint64_t due_ms)
 {
-    return !call->leave_before_boot_ms || due_ms + call->client->call_timeout_ms < call->leave_before_boot_ms;
+    uint64_t leave_before = call_leave_before(call);
+    return !leave_before || due_ms + call->client->call_timeout_ms < leave_before;
 }
 
 static bool try_again(struct aws_call *call, enum retry_reason reason, uint32_t delay_ms)

@@ -73,6 +73,8 @@ struct aws_call {
     struct aws_identity *identity;
     char region[32], bucket_owner[16], rate_key[96], label[64];
     uint64_t leave_before_boot_ms;
+    uint64_t (*leave_before)(void *arg);
+    void *leave_arg;
 
     struct aws_target target; /* of the last request */
     int64_t skew_ms;          /* that signed it */
@@ -93,6 +95,7 @@ void call_finish(struct aws_call *call, const json_t *facts, const struct err *e
 void call_on_http(void *arg, const struct http_response *response, const struct err *err);
 /* client_request.c: builds, signs, sends. -1: refused, nothing left. */
 int call_send(struct aws_call *call, struct err *err);
+uint64_t call_leave_before(const struct aws_call *call); /* of the next request; 0: no limit */
 /* client_answer.c: ends the call, or arranges the next request. */
 void call_judge(struct aws_call *call, const struct http_response *response, const struct err *err);
 /* client_pages.c: 1: another page is wanted, 0: call->facts is complete, -1: *err. Takes the reference. */

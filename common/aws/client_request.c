@@ -192,12 +192,18 @@ static void dispatch(struct wire *w, struct aws_call *call)
     call->http = http_send(client->http, &request, call_on_http, call);
 }
 
+uint64_t call_leave_before(const struct aws_call *call)
+{
+    return call->leave_before ? call->leave_before(call->leave_arg) : call->leave_before_boot_ms;
+}
+
 /* P3: no request may leave whose answer could come after the lease. */
 static int check_time(const struct aws_call *call, struct err *err)
 {
     const struct aws_client *client = call->client;
     uint64_t end = env_boot_ms(client->env) + client->call_timeout_ms;
-    if (call->leave_before_boot_ms && end >= call->leave_before_boot_ms)
+    uint64_t leave_before = call_leave_before(call);
+    if (leave_before && end >= leave_before)
         return err_set(err, ERR_LEASE_LOST, "%s: the lease ends before an answer could be awaited", call->op->name);
     uint64_t expires = call->identity ? call->identity->expires_unix_ms : 0;
     if (expires && env_unix_ms(client->env) >= expires)

@@ -1,8 +1,9 @@
 /* The Merkle tree over a fingerprint's sections, and the proof that one section belongs to a root. Pure.
  *
- * Leaves stand in the order of their names. leaf = SHA-256 of canonical ["leaf", name, digest of the section], node = of
- * ["node", left, right]: tagged, so that no node can ever pass for a leaf, and a leaf binds its section's name. The odd one
- * of a level goes up as it is. */
+ * Leaves stand in the order of their names. leaf = SHA-256 of canonical ["leaf", name, digest of the section], node =
+ * of
+ * ["node", left, right]: tagged, so that no node can ever pass for a leaf, and a leaf binds its section's name. The odd
+ * one of a level goes up as it is. */
 #include "common/proof/fingerprint.h"
 
 #include <string.h>
@@ -123,8 +124,7 @@ bool fingerprint_proof_holds(const json_t *proof, const json_t *value, const cha
         const char *side = json_str_at(step, "side"), *other = json_str_at(step, "digest");
         if (strlen(other) != 64 || (!str_eq(side, "left") && !str_eq(side, "right")))
             return false;
-        json_t *above =
-            side[0] == 'l' ? node_of(other, json_string_value(at)) : node_of(json_string_value(at), other);
+        json_t *above = side[0] == 'l' ? node_of(other, json_string_value(at)) : node_of(json_string_value(at), other);
         json_decref(at);
         at = above;
     }

@@ -127,6 +127,9 @@ void queue_load(struct queue *q, const char *import_id, uint8_t step_count, bool
 /* Big things by content: key in the shard of the import. Idempotent. */
 void queue_blob_put(struct queue *q, const char *import_id, const char *digest, const void *bytes, size_t len,
                     queue_done_fn *done, void *arg);
+/* The same for a time: it is gone after `ttl_ms`. Never for what a record names. */
+void queue_blob_lend(struct queue *q, const char *import_id, const char *digest, const void *bytes, size_t len,
+                     uint64_t ttl_ms, queue_done_fn *done, void *arg);
 typedef void queue_blob_fn(void *arg, const struct err *err, const void *bytes, size_t len);
 void queue_blob_get(struct queue *q, const char *import_id, const char *digest, queue_blob_fn *done, void *arg);
 /* Takes up to `want` tokens of an operator's bucket shared by all workers; ret via granted and wait_ms. */

@@ -200,6 +200,22 @@ void queue_blob_put(struct queue *q, const char *import_id, const char *digest, 
     queue_call(q, &args, on_done, s);
 }
 
+void queue_blob_lend(struct queue *q, const char *import_id, const char *digest, const void *bytes, size_t len,
+                     uint64_t ttl_ms, queue_done_fn *done, void *arg)
+{
+    struct simple *s = simple_new(q, import_id, arg);
+    s->done = done;
+    if (refuse_id(q, import_id, on_done, s))
+        return;
+    char ttl[24];
+    (void)snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)ttl_ms);
+    struct queue_args args = blob_args(q, "SET", import_id, digest);
+    queue_args_add_bytes(&args, bytes, len);
+    queue_args_add(&args, "PX");
+    queue_args_add(&args, ttl);
+    queue_call(q, &args, on_done, s);
+}
+
 static void on_blob(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct simple *s = arg;

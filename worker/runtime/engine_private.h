@@ -1,4 +1,5 @@
-/* Inside of the engine: shared by engine.c, shard.c, hold.c, run.c, beat.c, health.c, tokens.c and by nobody else. */
+/* Inside of the engine: shared by engine.c, shard.c, hold.c, run.c, beat.c, health.c, tokens.c, chunk.c and by nobody
+ * else. */
 #pragma once
 
 #include "common/aws/client.h"
@@ -223,6 +224,11 @@ void runs_bury(struct engine *e);
 /* text -> zstd bytes and {"$blob","bytes"}; both new. */
 void blob_make(const char *text, void **ret_bytes, size_t *ret_len, char **ret_stub, char ret_digest[65]);
 json_t *blob_read(const void *bytes, size_t len, const json_t *stub, struct err *err);
+
+/* chunk.c: big values of a walk, on the host's side */
+bool chunk_is_about(const struct step_call *call);
+void chunk_call(struct engine *e, const char *import_id, struct step_call *call);
+void chunk_cancel(struct step_call *call);
 
 /* tokens.c */
 struct tokens *tokens_new(struct engine *e);

@@ -204,8 +204,9 @@ static bool may_sign_later(const struct passage *p)
 }
 
 /* When the call must have left: before the lease can end, and for a write while its intent is young. */
-static uint64_t must_leave_before(const struct passage *p)
+static uint64_t must_leave_before(void *arg)
 {
+    const struct passage *p = arg;
     const struct gate *g = p->gate;
     uint64_t lease = g->leave_before ? g->leave_before(g->leave_arg) : 0;
     if (!p->op->mutates || !g->tools.sign_within_ms)
@@ -231,8 +232,11 @@ static void call_answered(void *arg, const struct aws_outcome *outcome)
     }
     if (p->op->mutates)
         gate_forget_reads(g);
-    struct step_answer answer = {
-        .facts = outcome->facts, .err = outcome->err, .aws_code = outcome->aws_code, .request_id = outcome->request_id};
+    struct step_answer answer = {.facts = outcome->facts,
+                                 .err = outcome->err,
+                                 .aws_code = outcome->aws_code,
+                                 .request_id = outcome->request_id,
+                                 .pages = outcome->pages};
     memcpy(key, p->key, sizeof key);
     if (key[0])
         p->key[0] = 0;
@@ -264,7 +268,8 @@ static void leave(struct passage *p)
                                                 .region = p->region ? p->region : "",
                                                 .bucket_owner = "",
                                                 .label = json_str_at(g->import, "id"),
-                                                .leave_before_boot_ms = must_leave_before(p),
+                                                .leave_before = must_leave_before,
+                                                .leave_arg = p,
                                                 .rate_key = *account ? account : gate_account(g)},
                        call_answered, p);
 }

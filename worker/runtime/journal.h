@@ -8,6 +8,7 @@
  *    "now":   {"opened": ms},  "codes": {"mailbox": "123456"},
  *    "task":  {"digest":hex,"at":ms,"due":ms,"expired":ms,"again":ms},          the task that a person sees
  *    "signals": {"done": digest}, "spent": {"reject": digest}, "accepts": {question: digest},
+ *    "chunks": {"1/accounts": {"$blob":digest,"bytes":n,"at":ms}},              big values of a try, stored elsewhere
  *    "last":  {"outcome":"W","reads":digest},                                   what the ledger was told last
  *    "head":  hex, "seq": n,                                                    end of this step's ledger chain
  *    "undo":  {"keys": .., "now": .., ..}}                the same sections for the undo of this step; the chain goes

@@ -30,14 +30,20 @@ static void host_call(void *self, struct step_call *call)
 {
     const struct run *r = step_host_data(call->step);
     (void)self;
-    gate_call(r->hold->gate, call);
+    if (chunk_is_about(call))
+        chunk_call(engine_of(r), r->hold->id, call);
+    else
+        gate_call(r->hold->gate, call);
 }
 
 static void host_cancel(void *self, struct step_call *call)
 {
     const struct run *r = step_host_data(call->step);
     (void)self;
-    gate_cancel(r->hold->gate, call);
+    if (chunk_is_about(call))
+        chunk_cancel(call);
+    else
+        gate_cancel(r->hold->gate, call);
 }
 
 static void host_save(void *self, struct step *s, const char *journal, const char *ledger)

@@ -151,6 +151,7 @@ int step_new(const struct step_host *host, const struct step_input *input, void 
         journal_begin_undo(&s->journal);
     str_init(&s->ledger, LEDGER_BYTES_MAX);
     s->reads = json_object();
+    s->chunks = json_object();
     s->began_ms = step_clock(s);
     note_rollback(s);
     s->in.stored_head = NULL;
@@ -199,6 +200,7 @@ void step_free(struct step *s)
         step_call_drop(s, s->calls);
     clear_entry(s);
     json_decref(s->reads);
+    json_decref(s->chunks);
     journal_done(&s->journal);
     str_done(&s->ledger);
     mem_free(s);
@@ -211,6 +213,7 @@ void step_forget_reads(struct step *s)
         if (!c->op->mutates || c->state == STEP_CALL_FAILED)
             step_call_drop(s, c);
     }
+    step_chunks_forget(s);
     s->began_ms = step_clock(s);
 }
 
@@ -298,6 +301,7 @@ void step_enter(struct step *s)
 {
     ASSERT(s->magic == STEP_MAGIC && !s->is_inside && !s->has_ended);
     s->is_ready = false;
+    s->entered_requests = s->requests;
     if (s->is_stopping) {
         if (!step_has_write_in_flight(s) && !s->is_save_running)
             step_finish_interrupted(s);

@@ -21,6 +21,10 @@
 #define STEP_MAYBES_MAX 5 /* lost answers settled in place before the try ends */
 #define STEP_READS_AGAIN_MAX                                                                                           \
     60 /* reads that failed for a moment and were asked again in place, all calls of a try together */
+/* From so many answers on, what a step keeps in chunks is made durable: before that, asking again is as cheap. */
+#define STEP_CHUNKS_FROM_REQUESTS 200
+#define STEP_ENTER_EVERY_REQUESTS                                                                                      \
+    100                       /* a walk of thousands of reads is entered at least so often, to keep what it has */
 #define STEP_LOOKS_MAX 20     /* polls in place before the step gives its place back */
 #define STEP_LOOK_MS_MAX 2000 /* polls at longer intervals give it back at once */
 
@@ -62,6 +66,9 @@ enum step_call_state {
 extern const struct aws_op step_op_identity; /* facts as step_identity gives them */
 extern const struct aws_op step_op_mail;     /* args {to, subject, text}; facts {"sent":bool,"how"} */
 extern const struct aws_op step_op_events;   /* args {region, fresh_ms}; facts: array of events */
+/* Big values of a step (step_keep_chunk). Put: store step_chunk_of(call) by content; facts {"$blob", "bytes"}.
+ * Get: args are such facts; facts are the value, null when it is gone. A host without a store answers null to both. */
+extern const struct aws_op step_op_chunk_put, step_op_chunk_get;
 
 struct step_call {
     struct step_call *next;
@@ -85,6 +92,7 @@ struct step_answer {     /* borrowed during step_answered */
     const json_t *facts; /* when err is NULL */
     const struct err *err;
     const char *aws_code, *request_id;
+    uint32_t pages; /* answers that AWS gave for it; 0 counts as 1 */
 };
 
 struct step_end { /* borrowed during host.ended */
@@ -151,3 +159,6 @@ bool step_is_poll(const struct step *s); /* entered again for an open task: may 
 const char *step_name(const struct step *s);
 const struct aws_op *const *step_manifest(const struct step *s);
 struct journal *step_journal(struct step *s);
+/* The value that a step_op_chunk_put is about; borrowed while the call lives. */
+const json_t *step_chunk_of(const struct step_call *call);
+uint32_t step_requests(const struct step *s); /* answers of AWS in this try */

@@ -322,6 +322,8 @@ void step_finish(struct step *s, enum step_result r)
     else
         end_waiting(s, &e);
     keep_partial_result(s, &e);
+    if (e.end.outcome != STEP_ENDED_RETRY) /* the next look shall be a fresh one; only a failed try is gone on with */
+        step_chunks_forget(s);
     hand_over(s, &e);
 }
 

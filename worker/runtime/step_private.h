@@ -24,6 +24,8 @@ struct step {
     struct step_call *calls; /* of this generation */
     json_t *reads;           /* what was read in this generation, for the ledger: {op: {count, digests}} */
     uint64_t began_ms;       /* of this generation: an intent is judged against it, because reads may be that old */
+    json_t *chunks;          /* big values of this try by key, whether durable or not */
+    uint32_t requests, entered_requests; /* AWS's answers in this try, and at the last entry */
     uint32_t maybes, looks;
     uint32_t reads_again; /* failed reads that were asked again in place */
     bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
@@ -66,6 +68,11 @@ struct ask {
 enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **ret_call, const json_t **ret);
 /* Everything that was asked for and may leave now. */
 void step_start_calls(struct step *s);
+
+/* step_chunks.c */
+void step_chunk_stored(struct step *s, const struct step_call *call);
+/* Nothing that was kept counts any more, in memory and in the journal. */
+void step_chunks_forget(struct step *s);
 
 /* step_settle.c */
 enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };

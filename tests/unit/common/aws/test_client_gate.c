@@ -189,6 +189,35 @@ static void a_renewed_lease_lets_a_waiting_call_leave(void **state)
     END(w);
 }
 
+static uint64_t lease_now(void *arg)
+{
+    return *(uint64_t *)arg;
+}
+
+/* A call that waits behind others, or for its next page, goes by the lease of then. */
+static void a_lease_that_is_asked_counts_at_the_last_moment(void **state)
+{
+    (void)state;
+    WORLD(w, {SCRIPT_ANSWER, BODY_OK});
+    const struct aws_grant own = {.ops = OPS(&op_read), .account_id = ACCOUNT};
+    uint64_t lease = w.boot_ms + 10;
+    const struct aws_call_input input = {.op = &op_read,
+                                         .grant = &own,
+                                         .identity = w.identity,
+                                         .rate_key = ACCOUNT,
+                                         .leave_before_boot_ms = w.boot_ms + 30000,
+                                         .leave_before = lease_now,
+                                         .leave_arg = &lease};
+    (void)aws_call(w.client, &input, on_answer, &a);
+    world_run(&w, &a, 1);
+    assert_refused(&w, &a, ERR_LEASE_LOST);
+    (void)aws_call(w.client, &input, on_answer, &a);
+    lease = w.boot_ms + 30000;
+    world_run(&w, &a, 2);
+    assert_false(a.has_err);
+    END(w);
+}
+
 static void a_retry_does_not_outlive_the_lease(void **state)
 {
     (void)state;
@@ -346,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_service_that_is_not_listed_is_refused),
         cmocka_unit_test(a_lease_that_ends_before_the_answer_could_come_stops_the_call),
         cmocka_unit_test(a_renewed_lease_lets_a_waiting_call_leave),
+        cmocka_unit_test(a_lease_that_is_asked_counts_at_the_last_moment),
         cmocka_unit_test(a_retry_does_not_outlive_the_lease),
         cmocka_unit_test(calls_leave_in_order_and_only_so_many_at_once),
         cmocka_unit_test(organizations_is_asked_one_by_one_per_account),

@@ -26,6 +26,7 @@ struct fake_host {
     enum step_outcome outcome;
     uint64_t delay_ms;
     json_t *result, *task, *error;
+    json_t *chunks;
     void (*on_answer)(struct fake_host *h, const struct step_call *call); /* may change the world */
 };
 
@@ -51,7 +52,8 @@ static void fake_call(void *self, struct step_call *call)
 {
     struct fake_host *h = self;
     assert_true(h->last < FAKE_CALLS_MAX);
-    h->asked[h->call_count++] = call->op->name;
+    if (call->op != &step_op_chunk_put && call->op != &step_op_chunk_get)
+        h->asked[h->call_count++] = call->op->name;
     h->waiting[h->last++] = call;
 }
 
@@ -139,8 +141,31 @@ static const json_t *fake_facts(struct fake_host *h, const struct step_call *cal
     return facts ? facts : json_null();
 }
 
+/* Chunks: kept by their digest as long as the host lives. */
+static bool fake_chunk(struct fake_host *h, struct step_call *call)
+{
+    if (call->op != &step_op_chunk_put && call->op != &step_op_chunk_get)
+        return false;
+    if (!h->chunks)
+        h->chunks = json_object();
+    json_auto_t *facts = NULL;
+    if (call->op == &step_op_chunk_put) {
+        char digest[65];
+        json_digest(step_chunk_of(call), digest);
+        json_put(h->chunks, digest, json_deep_copy(step_chunk_of(call)));
+        facts = json_make("{s:s,s:i}", "$blob", digest, "bytes", 1);
+    } else {
+        const json_t *value = json_object_get(h->chunks, json_str_at(call->args, "$blob"));
+        facts = value ? json_deep_copy(value) : json_null();
+    }
+    step_answered(call, &(struct step_answer){.facts = facts});
+    return true;
+}
+
 static void fake_answer(struct fake_host *h, struct step_call *call)
 {
+    if (fake_chunk(h, call))
+        return;
     json_auto_t *facts = json_deep_copy(fake_facts(h, call)); /* the world may change, what was read may not */
     const char *code = json_str_at(facts, "$error");
     struct err err = {0};
@@ -215,5 +240,6 @@ static inline void fake_done(struct fake_host *h)
     json_decref(h->result);
     json_decref(h->task);
     json_decref(h->error);
+    json_decref(h->chunks);
     mem_free(h->journal);
 }
