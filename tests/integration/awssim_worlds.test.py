@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,7 @@ class Sim:
     def stop(self):
         self.process.terminate()
         code = self.process.wait(30)
+        shutil.rmtree(self.dir, ignore_errors=True)
         if code not in (0, -15):
             raise AssertionError(f"the simulator ended with {code}")
 
@@ -596,6 +598,7 @@ class People(unittest.TestCase):
         threading.Thread(target=self.fleet.serve_forever, daemon=True).start()
         with tempfile.NamedTemporaryFile("w", delete=False) as token:
             token.write("t0ken\n")
+        self.addCleanup(os.unlink, token.name)
         self.sim = Sim("--orgs", "1", "--seed", "4", "--kinds", "healthy", "--people", f"http://127.0.0.1:{self.fleet.server_port}",
                        "--people-token-file", token.name, "--people-delay-ms", "40")
 

@@ -39,8 +39,8 @@ def organizations_facts(o, op, args):
         return pick(o.describe_organization()["Organization"], id="Id", arn="Arn", feature_set="FeatureSet",
                     master_account_id="MasterAccountId", master_arn="MasterAccountArn", master_email="MasterAccountEmail")
     if name == "ListAccounts":
-        return {"accounts": [pick(a, id="Id", arn="Arn", email="Email", name="Name", state="State", joined_method="JoinedMethod",
-                                  joined_ms="JoinedTimestamp") for a in every(o, "list_accounts", "Accounts")]}
+        return {"accounts": [dict(pick(a, id="Id", arn="Arn", email="Email", name="Name", state="State", joined_method="JoinedMethod",
+                                       joined_ms="JoinedTimestamp"), paths=a.get("Paths", [])) for a in every(o, "list_accounts", "Accounts")]}
     if name == "ListRoots":
         return {"roots": [dict(pick(r, id="Id", arn="Arn", name="Name"), policy_types=[pick(t, type="Type", status="Status")
                                                                                     for t in r["PolicyTypes"]])

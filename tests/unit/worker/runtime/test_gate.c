@@ -1,5 +1,6 @@
 /* When a call may leave, and with which keys: a write is signed soon after its intent or not at all (P3), and the
- * operator's own keys are read anew once AWS has refused them. A real AWS client, a scripted server, the test's clock. */
+ * operator's own keys are read anew once AWS has refused them. A real AWS client, a scripted server, the test's clock.
+ */
 #include "tests/unit/test.h"
 
 #include "tests/lib/aws_world.h"
@@ -77,7 +78,9 @@ static void answered(void *self, struct step_call *call UNUSED, const struct ste
     r->answer.err = answer->err ? *answer->err : (struct err){0};
 }
 
-static void not_entered(void *self UNUSED, struct step *s UNUSED) {}
+static void not_entered(void *self UNUSED, struct step *s UNUSED)
+{
+}
 
 static uint64_t host_now(void *self)
 {
@@ -127,9 +130,9 @@ static void begin(struct rig *r, const struct script_step *steps, size_t count)
     step_rules_simulated(&rules, 1000, 100);
     r->host = (struct step_host){.self = r, .rules = &rules, .ready = not_entered, .now_ms = host_now};
     struct err err;
-    assert_int_equal(step_new(&r->host, &(struct step_input){.def = &def, .import = r->import, .attempts = 1}, NULL,
-                              &r->step, &err),
-                     0);
+    assert_int_equal(
+        step_new(&r->host, &(struct step_input){.def = &def, .import = r->import, .attempts = 1}, NULL, &r->step, &err),
+        0);
 }
 
 static void end(struct rig *r)
@@ -236,10 +239,12 @@ static void refused_keys_of_our_own_are_read_again(void **state)
 {
     (void)state;
     static const struct script_step steps[] = {
-        IDENTITY, FINE,
+        IDENTITY,
+        FINE,
         {SCRIPT_ANSWER_CLOSE,
          CLOSED("403 Forbidden", "", XML_ERROR("InvalidClientTokenId", "The security token is invalid."))},
-        IDENTITY, FINE};
+        IDENTITY,
+        FINE};
     struct rig r;
     begin(&r, steps, ARRAY_LEN(steps));
     ask(&r, &op_operator);
