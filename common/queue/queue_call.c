@@ -300,6 +300,39 @@ void queue_call_many(struct queue *q, struct queue_args *args, size_t count, que
     }
 }
 
+/* ---- Replicas ----------------------------------------------------------------------------------------------------
+ */
+#define REPLICA_WAIT_MS "2000"
+
+struct replica_wait {
+    queue_done_fn *done;
+    void *arg;
+};
+
+static void on_replica(void *arg, const struct err *fault, const redisReply *reply)
+{
+    struct replica_wait *w = arg;
+    struct err err;
+    if (!fault && queue_reply_u64(reply) < 1) {
+        (void)err_set(&err, ERR_REDIS, "no replica of Redis has confirmed this yet: ask again");
+        err.applied = APPLIED_MAYBE;
+        fault = &err;
+    }
+    w->done(w->arg, fault);
+    mem_free(w);
+}
+
+void queue_wait_replica(struct queue *q, queue_done_fn *done, void *arg)
+{
+    struct replica_wait *w = MEM_NEW(struct replica_wait);
+    struct queue_args args = {0};
+    *w = (struct replica_wait){done, arg};
+    queue_args_add(&args, "WAIT");
+    queue_args_add(&args, "1");
+    queue_args_add(&args, REPLICA_WAIT_MS);
+    queue_call(q, &args, on_replica, w);
+}
+
 /* ---- Replies ------------------------------------------------------------------------------------------------------
  */
 const redisReply *queue_reply_at(const redisReply *reply, size_t i)

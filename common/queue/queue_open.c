@@ -111,7 +111,7 @@ static int check_durability(struct queue *q, const redisReply *config, const cha
     bool is_always =
         str_eq(config_at(config, "appendonly"), "yes") && str_eq(config_at(config, "appendfsync"), "always");
     bool keeps_all = str_eq(config_at(config, "maxmemory-policy"), "noeviction");
-    q->uses_wait = !is_always && has_replica;
+    q->uses_wait = has_replica; /* a disk that keeps everything does not follow to the replica that takes over */
     if (!is_always && !has_replica)
         warn(q, "Redis does not write every answer to disk (appendonly yes, appendfsync always) and has no replica: a "
                 "crash of Redis can lose what was accepted.");

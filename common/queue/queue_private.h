@@ -47,6 +47,9 @@ void queue_call(struct queue *q, struct queue_args *args, queue_reply_fn *done, 
 #define QUEUE_MANY_MAX 100000
 typedef void queue_many_fn(void *arg, const struct err *err, const redisReply *const *replies, size_t count);
 void queue_call_many(struct queue *q, struct queue_args *args, size_t count, queue_many_fn *done, void *arg);
+/* Where Redis has a replica: `done` once a replica has what this connection wrote before, or with ERR_REDIS (applied
+ * maybe) when none says so in time. An answer given earlier could be taken back by a failover (tests/model). */
+void queue_wait_replica(struct queue *q, queue_done_fn *done, void *arg);
 /* Runs `done(arg, err, NULL)` from the loop. */
 void queue_fail_later(struct queue *q, const struct err *err, queue_reply_fn *done, void *arg);
 

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define WAIT_MS "2000"
 #define DOC_BYTES_MAX (4u << 20)
 
 /* ---- Submit -------------------------------------------------------------------------------------------------------
@@ -25,17 +24,10 @@ static void submit_end(struct submit *s, const struct err *err)
     queue_unref(q);
 }
 
-/* "Accepted" is said only when a replica has it too, where the disk alone does not promise it. */
-static void on_waited(void *arg, const struct err *fault, const redisReply *reply)
+/* "Accepted" is said only when a replica has it too. */
+static void on_replicated(void *arg, const struct err *err)
 {
-    struct submit *s = arg;
-    struct err err;
-    if (!fault && queue_reply_u64(reply) < 1) {
-        err_set(&err, ERR_REDIS, "no replica has confirmed the import yet: submit it again");
-        err.applied = APPLIED_MAYBE;
-        fault = &err;
-    }
-    submit_end(s, fault);
+    submit_end(arg, err);
 }
 
 static void on_submitted(void *arg, const struct err *fault, const redisReply *reply)
@@ -63,11 +55,7 @@ static void on_submitted(void *arg, const struct err *fault, const redisReply *r
         submit_end(s, NULL);
         return;
     }
-    struct queue_args args = {0};
-    queue_args_add(&args, "WAIT");
-    queue_args_add(&args, "1");
-    queue_args_add(&args, WAIT_MS);
-    queue_call(s->q, &args, on_waited, s);
+    queue_wait_replica(s->q, on_replicated, s);
 }
 
 static int check_submit(const struct queue *q, const struct queue_submit *in, struct err *err)

@@ -16,7 +16,9 @@ struct turn {
     queue_turn_fn *done;
     void *arg;
     size_t item_count;
+    bool is_promise; /* it tells of intents or ends: they must outlive a failover before anybody acts on them */
     char ids[ITEMS_MAX][IMPORT_ID_BYTES];
+    struct queue_turn_reply reply;
 };
 
 /* ---- Request ------------------------------------------------------------------------------------------------------
@@ -59,6 +61,7 @@ static void add_items(struct queue_args *args, struct turn *t, const struct queu
         ASSERT(queue_id_is_valid(t->q, it->import_id));
         add_item(&head, it, mask);
         (void)snprintf(t->ids[i], sizeof t->ids[i], "%s", it->import_id);
+        t->is_promise = t->is_promise || it->journal || it->outcome == OUTCOME_DONE;
     }
     ASSERT(!head.is_over);
     queue_args_add_bytes(args, head.data, head.len);
@@ -125,24 +128,37 @@ static void read_mail(const redisReply *list, struct queue_turn_reply *ret)
     }
 }
 
+static void turn_end(struct turn *t, const struct err *fault)
+{
+    t->done(t->arg, fault, fault ? NULL : &t->reply);
+    reply_done(&t->reply);
+    queue_unref(t->q);
+    mem_free(t);
+}
+
+static void on_replicated(void *arg, const struct err *err)
+{
+    turn_end(arg, err);
+}
+
 static void on_turn(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct turn *t = arg;
-    struct queue_turn_reply ret = {0};
+    struct queue_turn_reply *ret = &t->reply;
     struct err err;
     if (!fault) {
-        ret.now_ms = queue_reply_u64(queue_reply_at(reply, 0));
-        ret.next_due_ms = queue_reply_u64(queue_reply_at(reply, 1));
-        ret.others_wait = queue_reply_u64(queue_reply_at(reply, 2)) != 0;
-        ret.is_gone = queue_reply_u64(queue_reply_at(reply, 3)) != 0;
-        if (read_items(t, queue_reply_at(reply, 4), &ret, &err) || read_claims(queue_reply_at(reply, 5), &ret, &err))
+        ret->now_ms = queue_reply_u64(queue_reply_at(reply, 0));
+        ret->next_due_ms = queue_reply_u64(queue_reply_at(reply, 1));
+        ret->others_wait = queue_reply_u64(queue_reply_at(reply, 2)) != 0;
+        ret->is_gone = queue_reply_u64(queue_reply_at(reply, 3)) != 0;
+        if (read_items(t, queue_reply_at(reply, 4), ret, &err) || read_claims(queue_reply_at(reply, 5), ret, &err))
             fault = &err;
-        read_mail(queue_reply_at(reply, 6), &ret);
+        read_mail(queue_reply_at(reply, 6), ret);
     }
-    t->done(t->arg, fault, fault ? NULL : &ret);
-    reply_done(&ret);
-    queue_unref(t->q);
-    mem_free(t);
+    if (!fault && t->is_promise && t->q->uses_wait)
+        queue_wait_replica(t->q, on_replicated, t);
+    else
+        turn_end(t, fault);
 }
 
 void queue_turn(struct queue *q, uint32_t shard, uint64_t session, uint32_t want, const struct queue_item *items,
