@@ -28,6 +28,8 @@ const struct http_route api_routes[] = {
     {"POST", "/v1/imports/{id}:accept", imports_accept, SMALL, 0},
     {"PUT", "/v1/imports/{id}/credential", imports_credential, SMALL, HTTP_SECRET},
     {"GET", "/v1/imports/{id}/ledger", imports_ledger, 0, 0},
+    {"GET", "/v1/imports/{id}/policy", imports_policy, 0, 0},
+    {"POST", "/v1/policies", policies_post, INPUT_IMPORT_BYTES_MAX, 0},
     {"POST", "/v1/batches", batches_post, INPUT_BYTES_MAX, 0},
     {"GET", "/v1/batches/{id}", batches_get, 0, 0},
     {"GET", "/v1/tasks", tasks_list, 0, 0},

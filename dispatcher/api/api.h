@@ -63,6 +63,8 @@ void imports_post(struct http_request *r, void *arg);
 void imports_list(struct http_request *r, void *arg);
 void imports_get(struct http_request *r, void *arg);
 void imports_ledger(struct http_request *r, void *arg);
+void imports_policy(struct http_request *r, void *arg);
+void policies_post(struct http_request *r, void *arg);
 void imports_pause(struct http_request *r, void *arg);
 void imports_resume(struct http_request *r, void *arg);
 void imports_cancel(struct http_request *r, void *arg);

@@ -45,7 +45,7 @@ static const struct {
                         "\"],\"Resource\":\"*\"},"
                         "{\"Effect\":\"Allow\",\"Action\":[\"organizations:DescribeOrganization\",\"iam:ListRoles\"],"
                         "\"Resource\":\"*\"}]}"},
-    {"ReadOnlyAccess", ALLOW("\"*:Get*\",\"*:List*\",\"*:Describe*\",\"*:Lookup*\"")},
+    {"ReadOnlyAccess", ALLOW("\"*:Get*\",\"*:List*\",\"*:Describe*\",\"*:Lookup*\",\"iam:Simulate*\"")},
     {"ViewOnlyAccess", ALLOW("\"*:List*\",\"*:Describe*\"")},
     {"SecurityAudit",
      ALLOW("\"iam:Get*\",\"iam:List*\",\"organizations:List*\",\"organizations:Describe*\",\"s3:GetBucket*\","

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # leave nothing behind
@@ -72,6 +73,12 @@ class Run:
         self.clouds.keys[key["AccessKeyId"]] = proxy.Key(key["AccessKeyId"], key["SecretAccessKey"], twin=proxy.Key(*sim))
         return key["AccessKeyId"], key["SecretAccessKey"]
 
+    def sim_user(self, account, key_id):
+        """The user of that key in awssim. moto's gets the same name: awssim answers the simulation of its rights."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.sim_port}/_sim/world/{account}", timeout=30) as answer:
+            users = json.load(answer)["state"]["iam"]["users"]
+        return next(name for name, user in users.items() if key_id in user["access_keys"])
+
     def furnish(self):
         """Accounts as customers and the operator have them; every key is moto's."""
         sim_keys, sim_operator = read_ini(self.path("sim-keys.ini")), read_ini(self.path("sim-operator.ini"))
@@ -86,7 +93,7 @@ class Run:
                 iam.create_role(RoleName="OrgImportBootstrap", AssumeRolePolicyDocument=estate.trust({"AWS": "arn:aws:iam::999900000001:root"}))
                 iam.attach_role_policy(RoleName="OrgImportBootstrap", PolicyArn=estate.ADMINISTRATOR)
             else:
-                key = estate.make_user(iam, "orgimport-admin", estate.ADMINISTRATOR)
+                key = estate.make_user(iam, self.sim_user(account, sim_keys[row["external_ref"]][0]), estate.ADMINISTRATOR)
                 self.handed_over[account] = key
                 keys[row["external_ref"]] = self.known(key, sim_keys[row["external_ref"]])
         # Without the trusted account's keys the live probe of the new roles is "not observed": see proxy.BOTH, sts:AssumeRole.
@@ -129,7 +136,7 @@ class Run:
         if account not in self.handed_over:
             return
         same = promise.same
-        same("keys left", look("iam", "ListAccessKeys", UserName="orgimport-admin")["AccessKeyMetadata"], [])
+        same("keys left", look("iam", "ListAccessKeys", UserName=self.handed_over[account]["UserName"])["AccessKeyMetadata"], [])
         dead = promise.command_line(self.handed_over[account], {"sts": self.moto.port, "cur": self.proxy_port})
         for service, operation in (("sts", "GetCallerIdentity"), ("cur", "DescribeReportDefinitions")):
             said = str(dead(service, operation))
@@ -153,7 +160,7 @@ def check_all(run, before):
     promise.same("external ids, one for each customer", len(ids), len(promises))
     for account, wanted in promises.items():
         found = estate.differences(before[account], estate.picture(run.moto, account))
-        promise.same(f"what changed in {account}", sorted(found), sorted(promise.changes(wanted, account in run.handed_over)))
+        promise.same(f"what changed in {account}", sorted(found), sorted(promise.changes(wanted, run.handed_over.get(account, {}).get("UserName"))))
     return shell
 
 

@@ -10,6 +10,7 @@ root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 ALLOWED = {
     "common/base": [],
     "common/codec": ["common/base"],
+    "common/policy": ["common/base", "common/codec"],
     "common/crypto": ["common/base", "common/codec"],
     "common/log": ["common/base"],
     "common/config": ["common/base", "common/codec"],

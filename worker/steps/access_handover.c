@@ -3,7 +3,9 @@
  * undo needs access again and asks for it where it has ended. Two ways: a role that trusts our account with our
  * external id, or an administrator's key, sealed. Done means that AWS itself answered with the agreed account. */
 #include "common/aws/services/sts.h"
+#include "common/policy/policy.h"
 #include "worker/steps/human.h"
+#include "worker/steps/manifest.h"
 #include "worker/steps/undo_scope.h"
 
 static bool is_role_route(const struct step *s)
@@ -11,41 +13,12 @@ static bool is_role_route(const struct step *s)
     return str_eq(json_str_at(step_import(s), "access.method"), "role");
 }
 
-/* Everything that any step may ask AWS in the customer's account, as one policy: an exact choice instead of
- * administrator rights. Made from the steps' own manifests, so that it cannot say less or more than what the signer
- * lets pass. */
-static json_t *exact_policy(void)
+/* The exact choice instead of administrator rights, from the steps' own manifests: it cannot say less or more than what
+ * the signer lets pass, nor differ from what `orgimport policy` prints. */
+static json_t *exact_policies(const struct step *s)
 {
-    json_auto_t *seen = json_object();
-    json_t *actions = json_array(), *value = NULL;
-    for (size_t d = 0; step_defs[d]; d++) {
-        for (size_t o = 0; step_defs[d]->ops && step_defs[d]->ops[o]; o++) {
-            const struct aws_op *op = step_defs[d]->ops[o];
-            if (op->who != AWS_AS_CUSTOMER || !op->permission)
-                continue;
-            for (const char *p = op->permission; *p; p += strspn(p, ",")) {
-                size_t len = strcspn(p, ",");
-                json_object_setn_new(seen, p, len, json_true());
-                p += len;
-            }
-        }
-    }
-    const char *action = NULL;
-    json_object_foreach (seen, action, value)
-        json_array_append_new(actions, json_string(action));
-    json_sort_by(actions, NULL);
-    return json_make("{s:s,s:[{s:s,s:s,s:o,s:s}]}", "Version", "2012-10-17", "Statement", "Sid", "OrgImport", "Effect",
-                     "Allow", "Action", actions, "Resource", "*");
-}
-
-static json_t *bootstrap_trust(const struct step *s)
-{
-    AUTO_STR struct str principal;
-    str_init(&principal, 256);
-    str_addf(&principal, "arn:%s:iam::%s:root", step_var(s, "partition"), step_var(s, "operator_account_id"));
-    return json_make("{s:s,s:[{s:s,s:{s:s},s:[s,s],s:{s:{s:s}}}]}", "Version", "2012-10-17", "Statement", "Effect",
-                     "Allow", "Principal", "AWS", principal.data, "Action", "sts:AssumeRole", "sts:SetSourceIdentity",
-                     "Condition", "StringEquals", "sts:ExternalId", step_var(s, "external_id_bootstrap"));
+    json_auto_t *needs = policy_needs(steps_manifest(), step_import(s));
+    return policy_documents(needs);
 }
 
 static json_t *task_data(const struct step *s, const json_t *identity)
@@ -54,8 +27,8 @@ static json_t *task_data(const struct step *s, const json_t *identity)
         "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:[s,s,s,s]}", "bootstrap_role", step_var(s, "bootstrap_role"),
         "operator_account_id", step_var(s, "operator_account_id"), "external_id", step_var(s, "external_id_bootstrap"),
         "role_arn", json_str_at(step_import(s), "access.role_arn"), "account_id", step_var(s, "account_id"), "code",
-        json_str_at(identity, "code"), "managed_policy", "AdministratorAccess", "trust", bootstrap_trust(s), "policy",
-        exact_policy(), "overview",
+        json_str_at(identity, "code"), "managed_policy", "AdministratorAccess", "trust", policy_trust(step_import(s)),
+        "policies", exact_policies(s), "overview",
         "Your organization stays yours. We take over the bill of the management account: its root email address, "
         "password and "
         "second factor, two or three roles for billing tools, the payment method, the tax profile, and one cost report "
@@ -100,7 +73,7 @@ static enum step_result ask_for_role(struct step *s, const json_t *identity)
                  step_text(
                      s, "Tick \"Require external ID\" and enter %s. It makes sure that nobody else can use the role.",
                      step_var(s, "external_id_bootstrap")),
-                 "Attach the policy AdministratorAccess, or the exact policy that is shown with this task.",
+                 "Attach the policy AdministratorAccess, or instead the exact policies that are shown with this task.",
                  step_text(s, "Name the role %s and create it.", role)},
             .link = "https://us-east-1.console.aws.amazon.com/iam/home#/roles/create",
             .check =
@@ -132,7 +105,9 @@ static enum step_result ask_for_key(struct step *s, const json_t *identity)
             .actions =
                 {step_text(s, "Sign in to AWS account %s as an administrator.", step_var(s, "account_id")),
                  "Open IAM, Users, Create user. Name it orgimport; it needs no access to the console.",
-                 "Attach the policy AdministratorAccess to the user, or the exact policy that is shown with this task.",
+                 "Attach the policy AdministratorAccess to the user, or instead the exact policies that are shown with "
+                 "this "
+                 "task.",
                  "Open the new user, Security credentials, Create access key, and choose \"Third-party service\".",
                  "Upload the key where your contact told you: it is sealed on the way. Never send it by mail or chat."},
             .link = "https://us-east-1.console.aws.amazon.com/iam/home#/users/create",

@@ -148,6 +148,17 @@ static void add_scalar(struct str *to, const char *name, const json_t *v)
     }
 }
 
+static void add_texts(struct str *to, const char *name, const json_t *texts)
+{
+    char key[160];
+    size_t i;
+    json_t *item;
+    json_array_foreach (texts, i, item) {
+        (void)snprintf(key, sizeof key, "%s.member.%zu", name, i + 1);
+        add_scalar(to, key, item);
+    }
+}
+
 static void add_list(struct str *to, const char *name, const json_t *list)
 {
     char key[128];
@@ -165,7 +176,10 @@ static void add_list(struct str *to, const char *name, const json_t *list)
         json_t *v;
         json_object_foreach (item, member, v) {
             (void)snprintf(key, sizeof key, "%s.member.%zu.%s", name, i + 1, member);
-            add_scalar(to, key, v);
+            if (json_is_array(v))
+                add_texts(to, key, v);
+            else
+                add_scalar(to, key, v);
         }
     }
 }

@@ -13,9 +13,10 @@
 #define BUILD_QUERY_MAX 8192U
 
 /* A spec is words: Name[!][:kind]. '!' = must be there and not be empty. Kinds: text (default; an integer is written as
- * its digits), int, bool, list (of texts), map, object (a JSON value as it is), doc (a JSON value sent as compact text:
- * policy documents; a text is sent as it is), tags ([{"Key","Value"}]).
- * A name in args that the spec lacks is a fault of ours: ERR_INTERNAL. args may be NULL. */
+ * its digits), int, bool, list (of texts, or of
+ * objects whose members are texts or lists of texts), map, object (a JSON value as it is), doc (a JSON value sent as
+ * compact text: policy documents; a text is sent as it is), tags ([{"Key","Value"}]). A name in args that the spec
+ * lacks is a fault of ours: ERR_INTERNAL. args may be NULL. */
 NODISCARD int build_query(const json_t *args, const char *spec, struct aws_request *ret,
                           struct err *err); /* POST /, form */
 NODISCARD int build_json(const json_t *args, const char *spec, struct aws_request *ret,

@@ -1,6 +1,7 @@
 /* IAM operations on users, their keys, and what a principal may do. */
 #include "common/aws/services/build.h"
 #include "common/aws/services/iam.h"
+#include "common/codec/xml.h"
 
 #define USER_OP(symbol, verb, ...)                                                                                     \
     const struct aws_op symbol = {.name = "iam:" verb,                                                                 \
@@ -67,12 +68,40 @@ USER_OP(iam_list_attached_group_policies, "ListAttachedGroupPolicies", .absent =
 
 /* ---- What a principal may do: AWS evaluates, nothing is tried ---- */
 
-BUILD_QUERY(simulate_build, "PolicySourceArn! ActionNames!:list ResourceArns:list Marker MaxItems:int")
+BUILD_QUERY(simulate_build,
+            "PolicySourceArn! ActionNames!:list ResourceArns:list ContextEntries:list Marker MaxItems:int")
+
+/* What a refusal rests on: the statements that matched, or what the boundary or the organization did not allow. */
+static int add_refusal(json_t *to, const json_t *from, struct err *err)
+{
+    static const char spec[] = "PermissionsBoundaryDecisionDetail.AllowedByPermissionsBoundary>boundary "
+                               "OrganizationsDecisionDetail.AllowedByOrganizations>organization "
+                               "MissingContextValues.member>missing:list";
+    json_t *statements =
+        parse_each(from, "MatchedStatements.member", "SourcePolicyId>policy! SourcePolicyType>type", err);
+    if (!statements)
+        return -1;
+    json_put(to, "statements", statements);
+    return parse_pick(from, spec, to, err);
+}
 
 static json_t *simulate_parse(const struct aws_reply *reply, struct err *err)
 {
-    return parse_list(parse_query(reply, "SimulatePrincipalPolicyResult", err), "EvaluationResults.member",
-                      "EvalActionName>action! EvalDecision>decision!", "results", "Marker", err);
+    json_auto_t *r = parse_query(reply, "SimulatePrincipalPolicyResult", err);
+    json_t *facts =
+        parse_list(json_incref(r), "EvaluationResults.member",
+                   "EvalActionName>action! EvalDecision>decision! EvalResourceName>resource", "results", "Marker", err);
+    json_auto_t *full = facts ? xml_list(r, "EvaluationResults.member") : NULL;
+    size_t i;
+    json_t *one;
+    json_array_foreach (full, i, one) {
+        json_t *result = json_array_get(json_object_get(facts, "results"), i);
+        if (str_eq(json_str_at(result, "decision"), "allowed") || add_refusal(result, one, err) == 0)
+            continue;
+        json_decref(facts);
+        return NULL;
+    }
+    return facts;
 }
 
 USER_OP(iam_simulate_principal_policy, "SimulatePrincipalPolicy", .build = simulate_build, .parse = simulate_parse,

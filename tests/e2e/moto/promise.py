@@ -117,10 +117,10 @@ def check(look, promise):
 
 
 def changes(promise, handed_over):
-    """Every difference that boto3 may see in the account, and must."""
+    """Every difference that boto3 may see in the account, and must. handed_over: the user whose key it was, or None."""
     paths = {f"/buckets/{promise['bucket']}"}
     for name, wanted in promise["roles"].items():
         paths |= {f"/roles/{name}", f"/role settings/{name}"} | {f"/policies/{arn}" for arn in wanted["policies"]}
     if handed_over:
-        paths.add("/keys/orgimport-admin")
+        paths.add(f"/keys/{handed_over}")
     return paths

@@ -109,7 +109,8 @@ static void a_blob_comes_back_and_a_wrong_one_does_not(void **state)
 
 static void a_session_may_do_what_the_steps_declare_and_no_more(void **state)
 {
-    json_auto_t *import = json_make("{s:[s, s]}", "steps", "org_identify", "role_cmp");
+    json_auto_t *import = json_make("{s:[s, s], s:{s:s, s:{s:{s:s}}}}", "steps", "org_identify", "role_cmp", "vars",
+                                    "account_id", "111122223333", "roles", "cmp", "name", "doitintl_cmp");
     AUTO_FREE char *text = session_policy(import);
     (void)state;
     assert_non_null(text);

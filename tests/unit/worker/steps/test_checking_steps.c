@@ -1,10 +1,7 @@
 /* Steps that check, decide or wait: what they find, whom they ask, and how the access ends. */
 #include "common/aws/op.h"
-#include "common/codec/file.h"
 #include "tests/unit/worker/steps/fake_host.h"
 #include "tests/unit/worker/steps/import_doc.h"
-
-#include <ctype.h>
 
 #define PRESENT                                                                                                        \
     json_make("{s:b,s:s,s:s,s:s,s:s}", "ok", 1, "code", "", "account", "111122223333", "arn",                          \
@@ -15,18 +12,39 @@ static void put(struct fake_host *h, const char *key, json_t *facts)
     json_put(h->world, key, facts);
 }
 
+/* AWS's simulation: all is allowed but what the world's "deny" says, {"action": decision}. */
+static json_t *simulate(struct fake_host *h, const struct step_call *call)
+{
+    if (!str_eq(call->op->name, "iam:SimulatePrincipalPolicy"))
+        return NULL;
+    json_t *results = json_array();
+    size_t i;
+    const json_t *one;
+    json_array_foreach (json_object_get(call->args, "ActionNames"), i, one) {
+        const char *decision =
+            json_string_value(json_object_get(json_object_get(h->world, "deny"), json_string_value(one)));
+        json_t *result = json_make(
+            "{s:O, s:s, s:O, s:[]}", "action", one, "decision", decision ? decision : "allowed", "resource",
+            json_at(call->args, "ResourceArns.0") ? json_at(call->args, "ResourceArns.0") : one, "statements");
+        if (decision && str_eq(decision, "silent"))
+            json_decref(result);
+        else
+            (void)json_array_append_new(results, result);
+    }
+    return json_make("{s:o}", "results", results);
+}
+
 static void setup(struct fake_host *h)
 {
-    *h = (struct fake_host){
-        .world = json_object(), .import = import_doc(), .results = json_object(), .now_ms = DOC_CREATED_MS + 1000};
+    *h = (struct fake_host){.answer = simulate,
+                            .world = json_object(),
+                            .import = import_doc(),
+                            .results = json_object(),
+                            .now_ms = DOC_CREATED_MS + 1000};
     put(h, "runtime:identity", PRESENT);
     put(h, "organizations:DescribeOrganization",
         json_make("{s:s,s:s,s:s,s:s}", "id", "o-1", "master_account_id", "111122223333", "master_email",
                   "AWSops+acme42@doit-intl.com", "feature_set", "ALL"));
-    put(h, "iam:ListAttachedUserPolicies", json_make("{s:[]}", "policies"));
-    put(h, "iam:ListGroupsForUser", json_make("{s:[s]}", "groups", "admins"));
-    put(h, "iam:ListAttachedGroupPolicies",
-        json_make("{s:[s]}", "policies", "arn:aws:iam::aws:policy/AdministratorAccess"));
     put(h, "iam:GetAccountSummary",
         json_make("{s:{s:i,s:i,s:i}}", "summary", "AccountMFAEnabled", 0, "Roles", 10, "RolesQuota", 1000));
     put(h, "iam:ListRoles", json_make("{s:[]}", "roles"));
@@ -95,38 +113,83 @@ static void the_management_account_is_told_from_others(void **state)
     }
 }
 
-static void administrator_rights_count_through_a_group(void **state)
+static const char *finding_text(const struct fake_host *h, const char *action)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (json_object_get(h->error, "findings"), i, one)
+        if (str_starts(json_str_at(one, "text"), action))
+            return json_str_at(one, "text");
+    return "";
+}
+
+static void rights_are_judged_by_simulation_on_both_routes(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"sealed_key", "role"};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        struct fake_host h;
+        setup(&h);
+        json_put(h.import, "access", json_make("{s:s}", "method", methods[i]));
+        fake_run(&h, step_def_by_name("admin_access"));
+        check_end(&h, STEP_ENDED_DONE, "");
+        assert_true(str_starts(json_str_at(h.result, "rights"), "simulated: all "));
+        put(&h, "deny", json_make("{s:s, s:s}", "iam:CreateRole", "implicitDeny", "s3:PutBucketPolicy", "silent"));
+        json_put(h.import, "steps", json_make("[s, s]", "role_cmp", "cur_bucket"));
+        fake_run(&h, step_def_by_name("admin_access"));
+        check_end(&h, STEP_ENDED_FAIL, "admin.missing");
+        assert_int_equal(json_array_size(json_object_get(h.error, "findings")), 2);
+        assert_non_null(strstr(finding_text(&h, "iam:CreateRole"), "no policy of the identity allows it"));
+        assert_non_null(strstr(json_str_at(h.error, "text"), "such as iam:CreateRole and s3:PutBucketPolicy"));
+        assert_true(has_finding(&h, "access.action_missing"));
+        fake_done(&h);
+    }
+}
+
+static void what_is_optional_is_only_warned_about(void **state)
 {
     (void)state;
     struct fake_host h;
     setup(&h);
+    json_put(h.import, "steps", json_make("[s]", "fingerprint_before"));
+    put(&h, "deny", json_make("{s:s}", "sso:ListInstances", "implicitDeny"));
     fake_run(&h, step_def_by_name("admin_access"));
     check_end(&h, STEP_ENDED_DONE, "");
-    assert_string_equal(json_str_at(h.result, "rights"), "through group admins");
-    put(&h, "iam:ListAttachedGroupPolicies", json_make("{s:[]}", "policies"));
-    fake_run(&h, step_def_by_name("admin_access"));
-    check_end(&h, STEP_ENDED_FAIL, "admin.missing");
+    assert_non_null(strstr(json_str_at(h.result, "warnings.0"), "sso:ListInstances"));
     fake_done(&h);
 }
 
-static void a_role_is_judged_by_simulation(void **state)
+static void an_explicit_deny_is_named_by_policy_and_statement(void **state)
 {
     (void)state;
-    struct fake_host h;
-    setup(&h);
-    json_put(h.import, "access",
-             json_make("{s:s,s:s}", "method", "role", "role_arn", "arn:aws:iam::111122223333:role/B"));
-    put(&h, "iam:SimulatePrincipalPolicy",
-        json_make("{s:[{s:s,s:s},{s:s,s:s}]}", "results", "action", "sso:ListInstances", "decision", "implicitDeny",
-                  "action", "iam:GetRole", "decision", "allowed"));
-    fake_run(&h, step_def_by_name("admin_access"));
-    check_end(&h, STEP_ENDED_DONE, "");
-    put(&h, "iam:SimulatePrincipalPolicy",
-        json_make("{s:[{s:s,s:s}]}", "results", "action", "iam:CreateRole", "decision", "explicitDeny"));
-    fake_run(&h, step_def_by_name("admin_access"));
-    check_end(&h, STEP_ENDED_FAIL, "admin.missing");
-    assert_non_null(strstr(json_str_at(h.error, "text"), "iam:CreateRole"));
-    fake_done(&h);
+    static const struct {
+        const char *details, *wanted;
+    } cases[] = {
+        {"{\"users\":[{\"name\":\"a\",\"arn\":\"arn:aws:iam::111122223333:user/a\",\"groups\":[\"ops\"],\"inline\":{},"
+         "\"policies\":[]}],\"groups\":[{\"name\":\"ops\",\"inline\":{},\"policies\":[\"arn:p\"]}],\"policies\":[{"
+         "\"arn\":"
+         "\"arn:p\",\"document\":{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},{\"Sid\":"
+         "\"NoRoles\",\"Effect\":\"Deny\",\"Action\":\"iam:Create*\",\"Resource\":\"*\"}]}}]}",
+         "iam:CreateRole is explicitly denied by statement NoRoles of policy arn:p, attached to group ops"},
+        {"{\"users\":[{\"name\":\"a\",\"arn\":\"arn:aws:iam::111122223333:user/"
+         "a\",\"policies\":[],\"inline\":{\"guard\":"
+         "{\"Statement\":{\"Effect\":\"Deny\",\"NotAction\":\"s3:*\",\"Resource\":\"*\"}}}}]}",
+         "iam:CreateRole is explicitly denied by statement number 1 (it has no Sid) of policy guard, inline of user a"},
+        {"{\"users\":[]}", "iam:CreateRole is explicitly denied by a policy of the account"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_host h;
+        struct err err;
+        setup(&h);
+        put(&h, "deny", json_make("{s:s}", "iam:CreateRole", "explicitDeny"));
+        json_put_str(json_object_get(h.world, "runtime:identity"), "arn", "arn:aws:iam::111122223333:user/a");
+        put(&h, "iam:GetAccountAuthorizationDetails", json_read(cases[i].details, strlen(cases[i].details), 0, &err));
+        fake_run(&h, step_def_by_name("admin_access"));
+        check_end(&h, STEP_ENDED_FAIL, "admin.missing");
+        assert_true(has_finding(&h, "access.explicit_deny"));
+        assert_string_equal(finding_text(&h, "iam:CreateRole"), cases[i].wanted);
+        fake_done(&h);
+    }
 }
 
 static void denied_billing_asks_root_and_goes_on_when_it_is_on(void **state)
@@ -201,7 +264,7 @@ static void readiness_lists_what_is_missing(void **state)
     fake_run(&h, step_def_by_name("readiness"));
     check_end(&h, STEP_ENDED_DONE, "");
     put(&h, "iam:GetAccountSummary", json_make("{s:{s:i}}", "summary", "AccountMFAEnabled", 1));
-    put(&h, "iam:ListGroupsForUser", json_make("{s:[]}", "groups"));
+    put(&h, "deny", json_make("{s:s}", "iam:CreateRole", "implicitDeny"));
     json_put_str(json_object_get(h.world, "organizations:DescribeOrganization"), "master_email", "old@example.com");
     fake_run(&h, step_def_by_name("readiness"));
     check_end(&h, STEP_ENDED_FAIL, "readiness.incomplete");
@@ -427,46 +490,13 @@ static void the_role_route_has_nothing_to_retire(void **state)
     fake_done(&h);
 }
 
-/* ---- What the customer is asked to allow ---- */
-
-/* deploy/profiles/doit/policies/bootstrap.json allows exactly what the steps may sign. */
-static void the_bootstrap_policy_is_what_steps_sign(void **state)
-{
-    (void)state;
-    json_auto_t *wanted = json_array();
-    for (size_t d = 0; step_defs[d]; d++)
-        for (const struct aws_op *const *op = step_defs[d]->ops; op && *op; op++)
-            for (const char *p = (*op)->who == AWS_AS_CUSTOMER ? (*op)->permission : ""; *p; p += strspn(p, ",")) {
-                size_t len = strcspn(p, ",");
-                json_auto_t *action = json_stringn(p, len);
-                if (!json_array_has_str(wanted, json_string_value(action)))
-                    (void)json_array_append(wanted, action);
-                p += len;
-            }
-    json_sort_by(wanted, NULL);
-    AUTO_FREE char *text = NULL;
-    size_t len = 0;
-    struct err err = {0};
-    assert_int_equal(
-        file_read(TEST_SOURCE_DIR "/deploy/profiles/doit/policies/bootstrap.json", 65536, &text, &len, &err), 0);
-    json_auto_t *policy = json_read(text, len, 0, &err);
-    if (!json_equal(json_at(policy, "Statement.0.Action"), wanted)) {
-        AUTO_FREE char *actions = json_text(wanted);
-        (void)fprintf(stderr, "bootstrap.json should allow %s\n", actions);
-        fail();
-    }
-    size_t solid = 0;
-    for (const char *p = text; *p; p++)
-        solid += !isspace((unsigned char)*p);
-    assert_true(solid <= 6144); /* IAM's limit for a managed policy */
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_management_account_is_told_from_others),
-        cmocka_unit_test(administrator_rights_count_through_a_group),
-        cmocka_unit_test(a_role_is_judged_by_simulation),
+        cmocka_unit_test(rights_are_judged_by_simulation_on_both_routes),
+        cmocka_unit_test(what_is_optional_is_only_warned_about),
+        cmocka_unit_test(an_explicit_deny_is_named_by_policy_and_statement),
         cmocka_unit_test(denied_billing_asks_root_and_goes_on_when_it_is_on),
         cmocka_unit_test(preflight_tells_everything_at_once),
         cmocka_unit_test(preflight_warns_of_what_will_be_asked_later),
@@ -479,7 +509,6 @@ int main(void)
         cmocka_unit_test(only_aws_says_that_a_key_is_dead),
         cmocka_unit_test(a_replaced_key_is_left_to_its_owner),
         cmocka_unit_test(the_role_route_has_nothing_to_retire),
-        cmocka_unit_test(the_bootstrap_policy_is_what_steps_sign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 /* Human steps: they look first, ask in the promised shape, and believe a word only where AWS cannot be read. */
+#include "common/policy/policy.h"
 #include "worker/steps/human.h"
+#include "worker/steps/manifest.h"
 
 #include "tests/unit/worker/steps/fake_host.h"
 
@@ -65,8 +67,8 @@ static void access_is_asked_for_with_a_role_template(void **state)
     assert_task_is_as_promised(&h);
     assert_string_equal(json_str_at(h.task, "data.external_id"), "x-1");
     assert_string_equal(json_str_at(h.task, "data.trust.Statement.0.Principal.AWS"), "arn:aws:iam::999900000001:root");
-    assert_true(
-        json_array_has_str(json_at(h.task, "data.policy.Statement.0.Action"), "organizations:DescribeOrganization"));
+    json_auto_t *needs = policy_needs(steps_manifest(), h.import), *documents = policy_documents(needs);
+    assert_true(json_array_size(documents) == 2 && json_equal(json_at(h.task, "data.policies"), documents));
     assert_non_null(strstr(json_str_at(h.task, "check"), "the role cannot be assumed"));
     json_put(h.world, "runtime:identity",
              json_make("{s:b,s:s,s:s,s:s,s:s}", "ok", 1, "account", "111122223333", "arn",
