@@ -50,6 +50,7 @@ struct step_def {
     const struct aws_op *const *ops; /* manifest: OPS(...) */
     const char *uses;                /* comma list of steps whose results it reads */
     uint32_t version;                /* raised when keys change meaning */
+    bool sees_writes;                /* step_writes() */
     bool only_looks; /* a check: neither writes nor waits for a state, so "already" says nothing of it */
 };
 #define STEP(id) extern const struct step_def step_##id;
@@ -73,6 +74,9 @@ uint64_t step_did_at(const struct step *s, const char *key);
 const json_t *step_undo_of(const struct step *s, const char *step_name);
 /* Whether that step ended well in the forward run, also where its result is too big to be at hand (`uses`). */
 bool step_has_result(const struct step *s, const char *step_name);
+/* What all steps of this import have written or meant to write: [{step, key, op, at_ms, args: {name: text}}], of the
+ * arguments only short texts. NULL when the step does not declare sees_writes or the host does not tell. */
+const json_t *step_writes(const struct step *s);
 bool step_has_identity(const struct step *s, enum aws_identity_kind who); /* partner or trusted account configured? */
 bool step_is_undo(const struct step *s);
 /* Formats into the step's arena: for keys and small texts. */

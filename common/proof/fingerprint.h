@@ -29,11 +29,3 @@ bool fingerprint_proof_holds(const json_t *proof, const json_t *value, const cha
 json_t *fingerprint_apply(const json_t *before, const json_t *patches, json_t *ret_problems);
 /* What differs: [{section, key, kind: "added"|"removed"|"changed", from, to}], sorted. New reference. */
 json_t *fingerprint_diff(const json_t *a, const json_t *b);
-
-enum verdict { VERDICT_PROVEN, VERDICT_PROVEN_FOREIGN, VERDICT_UNEXPLAINED, VERDICT_DISRUPTED };
-const char *verdict_name(enum verdict v); /* "PROVEN", "PROVEN+FOREIGN", ... */
-/* canonical(after) against canonical(before + patches): {verdict, before, after, expected, patches, unexplained:[diff],
- * accepted:[diff], unstable:[..]}. before, after, expected are roots; a patch that does not fit is unexplained too,
- * with kind "patch" and a text. `accepted` (may be NULL): diffs that an operator accepted with a reason; they move from
- * unexplained to accepted and the verdict stays UNEXPLAINED: accepting is not proving. New reference. */
-json_t *verdict_make(const json_t *before, const json_t *after, const json_t *patches, const json_t *accepted);

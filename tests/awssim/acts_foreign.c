@@ -13,10 +13,48 @@ void act_user_event(struct sim_world *w, const char *user, const char *name, con
     sim_trail(w, name, source, "IAMUser", arn, "AKIAFOREIGNCHANGE234", request, NULL, svc_timing(w, "trail_ms", 300));
 }
 
+/* The event that was just written: where it happened, and with which program. */
+static void event_put(struct sim_world *w, const char *member, const char *text)
+{
+    json_t *events = json_object_get(w->state, "trail_events");
+    json_t *last = json_array_get(events, json_array_size(events) - 1);
+    if (text[0] != '\0')
+        json_object_set_new(json_object_get(last, "CloudTrailEvent"), member, json_string(text));
+}
+
+/* As our own session would have done it: with the handed-over key, or in a session of the bootstrap role. */
+static void session_event(struct sim_world *w, const json_t *args, const char *name, const char *source,
+                          json_t *request, uint64_t delay_ms)
+{
+    const char *key_id = svc_text(json_object_get(w->state, "customer"), "access_key_id");
+    const char *session = act_arg(args, "session", "imp_unknown");
+    char arn[192], agent[96];
+    if (key_id[0] != '\0')
+        (void)snprintf(arn, sizeof arn, "arn:aws:iam::%s:user/doit-onboarding", w->account);
+    else
+        (void)snprintf(arn, sizeof arn, "arn:aws:sts::%s:assumed-role/OrgImportBootstrap/%s", w->account, session);
+    (void)snprintf(agent, sizeof agent, "orgimport import/%s", session);
+    sim_trail(w, name, source, key_id[0] != '\0' ? "IAMUser" : "AssumedRole", arn,
+              key_id[0] != '\0' ? key_id : "ASIAOURSESSION234567", request, NULL, delay_ms);
+    event_put(w, "userAgent", agent);
+}
+
+/* args: "user"; "trail":"none" (no event), "late_ms" (it comes later), "as":"session" (ours), "region". */
 static void foreign_event(struct sim_world *w, const json_t *args, const char *name, const char *source,
                           json_t *request)
 {
-    act_user_event(w, act_arg(args, "user", "terraform"), name, source, request);
+    char arn[128];
+    uint64_t delay_ms = svc_timing(w, "trail_ms", 300) + (uint64_t)svc_number(args, "late_ms");
+    if (svc_is(act_arg(args, "trail", ""), "none")) {
+        json_decref(request);
+        return;
+    }
+    (void)snprintf(arn, sizeof arn, "arn:aws:iam::%s:user/%s", w->account, act_arg(args, "user", "terraform"));
+    if (svc_is(act_arg(args, "as", ""), "session"))
+        session_event(w, args, name, source, request, delay_ms);
+    else
+        sim_trail(w, name, source, "IAMUser", arn, "AKIAFOREIGNCHANGE234", request, NULL, delay_ms);
+    event_put(w, "awsRegion", act_arg(args, "region", ""));
 }
 
 static json_t *foreign_role(struct sim_world *w, const json_t *args, const char *otherwise)
@@ -46,6 +84,19 @@ static const char *foreign_attach_policy(struct sim_world *w, const json_t *args
     json_array_append_new(json_object_get(role, "attached"), json_string(policy));
     foreign_event(w, args, "AttachRolePolicy", "iam.amazonaws.com",
                   json_pack("{s:s, s:s}", "roleName", act_arg(args, "role", "app-0"), "policyArn", policy));
+    return NULL;
+}
+
+static const char *foreign_detach_policy(struct sim_world *w, const json_t *args)
+{
+    json_t *role = foreign_role(w, args, "doitintl_cmp"), *attached = json_object_get(role, "attached");
+    if (json_array_size(attached) == 0)
+        return "there is no such role, or nothing is attached to it";
+    const json_t *policy = json_array_get(attached, 0);
+    foreign_event(w, args, "DetachRolePolicy", "iam.amazonaws.com",
+                  json_pack("{s:s, s:s}", "roleName", act_arg(args, "role", "doitintl_cmp"), "policyArn",
+                            json_string_value(policy)));
+    json_array_remove(attached, 0);
     return NULL;
 }
 
@@ -270,6 +321,60 @@ static const char *foreign_new_bucket(struct sim_world *w, const json_t *args)
     return NULL;
 }
 
+/* The first statement of the report bucket's policy that is not of Sid `keep` goes. */
+static const char *foreign_bucket_statement_lost(struct sim_world *w, const json_t *args)
+{
+    const char *name;
+    json_t *one;
+    json_object_foreach (act_map(w, "s3", "buckets"), name, one) {
+        json_t *policy = strncmp(name, "doitintl-", 9) == 0 ? json_loads(svc_text(one, "policy"), 0, NULL) : NULL;
+        if (json_array_size(json_object_get(policy, "Statement")) == 0) {
+            json_decref(policy);
+            continue;
+        }
+        json_array_remove(json_object_get(policy, "Statement"), 0);
+        char *text = json_dumps(policy, JSON_COMPACT);
+        json_object_set_new(one, "policy", json_string(text ? text : ""));
+        foreign_event(w, args, "PutBucketPolicy", "s3.amazonaws.com", json_pack("{s:s}", "bucketName", name));
+        free(text);
+        json_decref(policy);
+        return NULL;
+    }
+    return "there is no such bucket";
+}
+
+static const char *foreign_second_report(struct sim_world *w, const json_t *args)
+{
+    const char *name = act_arg(args, "report", "second");
+    json_t *reports = act_map(w, "cur", "reports");
+    json_t *first = json_object_iter_value(json_object_iter(reports));
+    if (first == NULL)
+        return "there is no report to take as a pattern";
+    json_t *copy = json_deep_copy(first);
+    json_object_set_new(json_is_object(json_object_get(copy, "definition")) ? json_object_get(copy, "definition")
+                                                                            : copy,
+                        "ReportName", json_string(name));
+    json_object_set_new(reports, name, copy);
+    foreign_event(w, args, "PutReportDefinition", "cur.amazonaws.com",
+                  json_pack("{s:{s:s}}", "reportDefinition", "reportName", name));
+    return NULL;
+}
+
+static const char *foreign_root_device(struct sim_world *w, const json_t *args)
+{
+    char serial[96], when[32];
+    json_t *root = sim_section(w, "root"), *devices = json_object_get(root, "mfa_devices");
+    (void)snprintf(serial, sizeof serial, "arn:aws:iam::%s:mfa/%.32s", w->account, act_arg(args, "device", "spare"));
+    sim_rfc3339(sim_now_ms(), when);
+    if (devices == NULL || json_array_size(devices) >= 8)
+        return "root takes no more devices";
+    json_array_append_new(devices,
+                          json_pack("{s:s, s:s, s:b}", "SerialNumber", serial, "EnableDate", when, "virtual", 1));
+    foreign_event(w, args, "EnableMFADevice", "iam.amazonaws.com",
+                  json_pack("{s:s, s:s}", "userName", "AWS ROOT USER", "serialNumber", serial));
+    return NULL;
+}
+
 static const char *foreign_delete_report(struct sim_world *w, const json_t *args)
 {
     json_t *reports = act_map(w, "cur", "reports");
@@ -301,6 +406,7 @@ static const char *foreign_tax_inheritance(struct sim_world *w, const json_t *ar
 const struct act foreign_acts[] = {
     {"foreign.add_tag", foreign_add_tag},
     {"foreign.attach_policy", foreign_attach_policy},
+    {"foreign.detach_policy", foreign_detach_policy},
     {"foreign.create_role", foreign_create_role},
     {"foreign.delete_role", foreign_delete_role},
     {"foreign.change_trust", foreign_change_trust},
@@ -311,6 +417,9 @@ const struct act foreign_acts[] = {
     {"foreign.new_scp", foreign_new_scp},
     {"foreign.invite", foreign_invite},
     {"foreign.bucket_statement", foreign_bucket_statement},
+    {"foreign.bucket_statement_lost", foreign_bucket_statement_lost},
+    {"foreign.second_report", foreign_second_report},
+    {"foreign.root_device", foreign_root_device},
     {"foreign.new_bucket", foreign_new_bucket},
     {"foreign.delete_report", foreign_delete_report},
     {"foreign.contact", foreign_contact},

@@ -234,8 +234,11 @@ static bool do_root_password(const struct person *p)
 {
     static const char *const changes[] = {"foreign.create_user", "foreign.trusted_service", "foreign.new_scp",
                                           "foreign.contact", "foreign.create_role"};
+    const char *change = changes[strtoull(p->account, NULL, 10) / 1000 % 5];
     if (svc_is(p->kind, "foreign_change") && p->tries == 0)
-        world_act(p, changes[strtoull(p->account, NULL, 10) / 1000 % 5], NULL);
+        world_act(p, change, NULL);
+    if (svc_is(p->kind, "foreign_unseen") && p->tries == 0)
+        world_act(p, change, json_pack("{s:s}", "trail", "none"));
     return world_act(p, "operator.root_password", NULL);
 }
 

@@ -8,7 +8,7 @@ import sys
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FOLDER = os.path.join(SOURCE, "worker/steps")
 STEP_INCLUDES = re.compile(r'"(worker/step\.h|worker/steps/[a-z_]+\.h|common/aws/services/[a-z0-9_]+\.h|common/codec/json\.h|'
-                           r'common/proof/fingerprint(_words)?\.h|common/policy/policy\.h)"|<(ctype|stddef|stdio|string|strings)\.h>')
+                           r'common/proof/(fingerprint|fingerprint_words|verdict|attribution|bracket)\.h|common/policy/policy\.h)"|<(ctype|stddef|stdio|string|strings)\.h>')
 # Helpers are pure, too; they may assert and copy.
 HELPER_INCLUDES = re.compile(STEP_INCLUDES.pattern + r'|"common/base/(assert|mem|str|err)\.h"|"common/codec/[a-z]+\.h"|'
                              r'"worker/steps/steps\.def"')

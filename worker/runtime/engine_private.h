@@ -44,7 +44,7 @@ struct run {
     json_t *results; /* by step name; what lies in blobs is here only while this run lasts */
     json_t *undone;  /* the same of the undo's steps */
     bool is_undo;
-    json_t *signals;
+    json_t *signals, *writes;
     struct later_item *timer;
     struct run *next_ready;
     struct run *next_dead;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define NAME_BYTES_MAX 128
+
 #define JOURNAL_VERSION 1
 
 static const char *const sections[] = {"keys", "now", "codes", "task", "signals", "spent", "accepts", "last", "chunks"};
@@ -126,12 +128,29 @@ bool journal_write_is_open(const json_t *entry)
     return str_eq(json_str_at(entry, "st"), "intent");
 }
 
+/* New reference; NULL when there are none. What people typed or read is nobody's name. */
+static json_t *names_of(const struct journal_intent *intent)
+{
+    json_t *names = json_object(), *value = NULL;
+    const char *name = NULL;
+    json_object_foreach ((json_t *)(uintptr_t)intent->args, name, value)
+        if (json_is_string(value) && json_string_length(value) <= NAME_BYTES_MAX && !str_starts(intent->op, "runtime:"))
+            json_put(names, name, json_incref(value));
+    if (json_object_size(names))
+        return names;
+    json_decref(names);
+    return NULL;
+}
+
 void journal_intend(struct journal *j, const char *key, const struct journal_intent *intent)
 {
     json_t *entry = json_object();
     json_put_str(entry, "st", "intent");
     json_put_str(entry, "op", intent->op);
     json_put_str(entry, "args", intent->args_digest);
+    json_t *names = names_of(intent);
+    if (names)
+        json_put(entry, "names", names);
     json_put_int(entry, "at", (int64_t)intent->at_ms);
     json_put_str(entry, "fence", intent->fence);
     json_put_str(entry, "nonce", intent->nonce);
@@ -162,6 +181,28 @@ void journal_forget(struct journal *j, const char *key)
 {
     if (json_object_del(journal_writes(j), key) == 0)
         j->is_dirty = true;
+}
+
+static void list_writes(const json_t *keys, const char *step, json_t *ret)
+{
+    const char *key = NULL;
+    json_t *entry = NULL;
+    json_object_foreach ((json_t *)(uintptr_t)keys, key, entry) {
+        json_t *write = json_make("{s:s,s:s,s:s,s:I}", "step", step, "key", key, "op", json_str_at(entry, "op"),
+                                  "at_ms", (json_int_t)json_int_at(entry, "at"));
+        json_t *names = json_object_get(entry, "names");
+        if (names)
+            json_put(write, "args", json_incref(names));
+        (void)json_array_append_new(ret, write);
+    }
+}
+
+void journal_list_writes(const char *text, const char *step, json_t *ret)
+{
+    struct err ignored = {0};
+    json_auto_t *root = text && *text ? json_read(text, strlen(text), 0, &ignored) : NULL;
+    list_writes(json_object_get(root, "keys"), step, ret);
+    list_writes(json_object_get(json_object_get(root, "undo"), "keys"), step, ret);
 }
 
 bool journal_has_answers(const struct journal *j)

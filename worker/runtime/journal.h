@@ -3,8 +3,8 @@
  * Durable form (JSON, at most JOURNAL_BYTES_MAX), written whole with each fenced save:
  *
  *   {"v":1,
- *    "keys":  {"create": {"st":"intent|answer","op":"iam:CreateRole","args":digest,"at":ms,"fence":hex,"nonce":hex,
- *                         "facts":.., "settled":"seen"}},     one entry per write, reads are never here
+ *    "keys":  {"create": {"st":"intent|answer","op":"iam:CreateRole","args":digest,"names":{..},"at":ms,"fence":hex,
+ *                         "nonce":hex,"facts":.., "settled":"seen"}},  one entry per write, reads are never here
  *    "now":   {"opened": ms},  "codes": {"mailbox": "123456"},
  *    "task":  {"digest":hex,"at":ms,"due":ms,"expired":ms,"again":ms},          the task that a person sees
  *    "signals": {"done": digest}, "spent": {"reject": digest}, "accepts": {question: digest},
@@ -47,6 +47,7 @@ bool journal_write_is_open(const json_t *entry); /* an intent without its answer
 struct journal_intent {
     const char *op, *args_digest, *fence, *nonce;
     uint64_t at_ms;
+    const json_t *args; /* of it the short texts are kept as "names": they tell one role from another in CloudTrail */
 };
 void journal_intend(struct journal *j, const char *key, const struct journal_intent *intent);
 /* An intent without an answer is closed; `entry` may be one of the forward run. */
@@ -57,6 +58,8 @@ void journal_forget(struct journal *j, const char *key);
 /* All writes by key, borrowed object; and those of the forward run, NULL outside an undo. */
 json_t *journal_writes(const struct journal *j);
 json_t *journal_forward_writes(const struct journal *j);
+/* Appends what a step's journal (its text) tells of its writes: {step, key, op, at_ms, args}. */
+void journal_list_writes(const char *text, const char *step, json_t *ret);
 bool journal_has_answers(const struct journal *j);
 
 /* A value of one of the small sections, NULL when absent; set takes the reference. */

@@ -251,6 +251,15 @@ void runs_init(struct engine *e)
 }
 
 /* ---- Life ---- */
+/* What all steps of this import have written so far: their journals are here. New reference. */
+static json_t *writes_of(const struct hold *h)
+{
+    json_t *writes = json_array();
+    for (size_t i = 0; i < h->record.step_count; i++)
+        journal_list_writes(h->journals[i], hold_step_name(h, i), writes);
+    return writes;
+}
+
 void run_start(struct run *r)
 {
     struct hold *h = r->hold;
@@ -261,12 +270,15 @@ void run_start(struct run *r)
     r->signals = json_incref(h->signals[r->index]);
     if (r->signals)
         gate_forget_reads(h->gate); /* somebody says that the world has changed */
+    if (r->def->sees_writes && !r->writes)
+        r->writes = writes_of(h);
     struct step_input input = {.def = r->def,
                                .is_undo = r->is_undo,
                                .import = h->doc,
                                .results = r->results,
                                .undone = r->undone,
                                .signals = r->signals,
+                               .writes = r->writes,
                                .journal = h->journals[r->index],
                                .stored_head = h->stored[r->index],
                                .has_task = (step->flags & STEP_FLAG_TASK) != 0,
@@ -364,6 +376,7 @@ void runs_bury(struct engine *e)
         json_decref(r->signals);
         json_decref(r->results);
         json_decref(r->undone);
+        json_decref(r->writes);
         mem_free(r->result);
         mem_free(r);
     }

@@ -77,10 +77,13 @@ static void put_as(json_t *line, const struct aws_op *op)
 
 static void begin_intent(struct step *s, struct step_call *c, const char *again)
 {
-    journal_intend(
-        &s->journal, c->key,
-        &(struct journal_intent){
-            .op = c->op->name, .args_digest = c->digest, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)});
+    journal_intend(&s->journal, c->key,
+                   &(struct journal_intent){.op = c->op->name,
+                                            .args_digest = c->digest,
+                                            .fence = s->fence,
+                                            .nonce = s->nonce,
+                                            .at_ms = step_clock(s),
+                                            .args = c->args});
     json_t *line =
         json_make("{s:s, s:s, s:s, s:s}", "kind", "intent", "key", c->key, "op", c->op->name, "args", c->digest);
     put_as(line, c->op);

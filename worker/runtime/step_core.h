@@ -127,6 +127,7 @@ struct step_input { /* borrowed while the step lives, except the texts */
     const json_t *results; /* by step name, finished ones only; {"$blob"} where one is not at hand */
     const json_t *undone;  /* the same of the undo's steps, or NULL */
     const json_t *signals; /* of this step by key, or NULL */
+    const json_t *writes;  /* of all steps, for those that declare sees_writes; NULL unknown */
     const char *journal;
     const char
         *stored_head; /* "N:HASH" of the last ledger line of this step that Redis confirmed to us, NULL unknown */

@@ -248,6 +248,8 @@ static void end_done(struct step *s, struct ending *e)
 {
     s->grade = final_grade(s);
     step_set_str(s, "grade", s->grade);
+    if (s->in.def->expects) /* what it declares was seen at this time: a later change is somebody's who acted later */
+        step_set(s, "seen_ms", json_integer((json_int_t)step_clock(s)));
     if (s->warnings)
         step_set(s, "warnings", json_incref(s->warnings));
     e->end.outcome = STEP_ENDED_DONE;

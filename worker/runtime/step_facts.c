@@ -58,6 +58,11 @@ uint64_t step_did_at(const struct step *s, const char *key)
     return (uint64_t)json_integer_value(journal_forward(&s->journal, "now", key));
 }
 
+const json_t *step_writes(const struct step *s)
+{
+    return s->in.writes;
+}
+
 bool step_has_identity(const struct step *s, enum aws_identity_kind who)
 {
     return s->host->has_identity(s->host->self, who);

@@ -14,6 +14,7 @@
 static enum step_result run(struct step *s)
 {
     const json_t *fingerprint = NULL;
+    uint64_t began_ms = step_now(s, "began"); /* what others do from here on may or may not be in it */
     TRY(fingerprint_read(s, &fingerprint));
     size_t i = 0;
     json_t *one = NULL;
@@ -21,6 +22,7 @@ static enum step_result run(struct step *s)
         step_warn(s, "section %s kept changing while we read it; differences there need a person's eye",
                   json_str_at(one, "section"));
     step_set(s, "fingerprint", json_incref((json_t *)(uintptr_t)fingerprint));
+    step_set(s, "began_ms", json_integer((json_int_t)began_ms));
     step_set_str(s, "root", json_str_at(fingerprint, "root"));
     return STEP_DONE;
 }

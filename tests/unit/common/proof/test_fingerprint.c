@@ -1,5 +1,5 @@
 /* Fingerprints, patches and verdicts: what is declared is proven, anything else is not. */
-#include "common/proof/fingerprint.h"
+#include "common/proof/verdict.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,11 +121,14 @@ static void one_extra_change_beside_patches_is_unexplained(void **state)
     }
 }
 
-static void a_declared_change_that_did_not_happen_is_unexplained(void **state)
+/* We said that we would touch it, it is not as we said, and nobody else is to blame. */
+static void a_declared_change_that_did_not_happen_is_disrupted(void **state)
 {
     (void)state;
     json_auto_t *before = sample(), *after = sample(), *patches = three_patches();
-    assert_verdict(before, after, patches, "UNEXPLAINED", 3);
+    assert_verdict(before, after, patches, "DISRUPTED", 0);
+    json_auto_t *verdict = verdict_make(before, after, patches, NULL);
+    assert_int_equal(json_array_size(json_object_get(verdict, "disrupted")), 3);
 }
 
 static void a_patch_that_does_not_fit_is_unexplained(void **state)
@@ -211,7 +214,7 @@ int main(void)
         cmocka_unit_test(one_change_in_any_section_is_unexplained),
         cmocka_unit_test(exact_patches_are_proven),
         cmocka_unit_test(one_extra_change_beside_patches_is_unexplained),
-        cmocka_unit_test(a_declared_change_that_did_not_happen_is_unexplained),
+        cmocka_unit_test(a_declared_change_that_did_not_happen_is_disrupted),
         cmocka_unit_test(a_patch_that_does_not_fit_is_unexplained),
         cmocka_unit_test(accepting_moves_a_difference_and_proves_nothing),
         cmocka_unit_test(a_stored_root_is_never_believed),

@@ -126,9 +126,39 @@ static void a_session_may_do_what_the_steps_declare_and_no_more(void **state)
     assert_null(session_policy(none));
 }
 
+/* What tells one role from another in CloudTrail is kept with an intent; long texts and people's words are not. */
+static void the_names_of_writes_are_listed(void **state)
+{
+    (void)state;
+    struct journal j;
+    struct err err = {0};
+    assert_int_equal(journal_init(&j, NULL, &err), 0);
+    json_auto_t *args = json_make("{s:s,s:{},s:i}", "RoleName", "ours", "PolicyDocument", "n", 1);
+    json_auto_t *mail = json_make("{s:s}", "to", "ann@x.example");
+    journal_intend(
+        &j, "create",
+        &(struct journal_intent){
+            .op = "iam:CreateRole", .args_digest = "d", .fence = "1", .nonce = "2", .at_ms = 7, .args = args});
+    journal_intend(&j, "mail",
+                   &(struct journal_intent){
+                       .op = "runtime:mail", .args_digest = "d", .fence = "1", .nonce = "2", .at_ms = 8, .args = mail});
+    AUTO_FREE char *text = journal_text(&j, &err);
+    json_auto_t *writes = json_array();
+    journal_list_writes(text, "role_cmp", writes);
+    journal_list_writes(NULL, "other", writes);
+    journal_list_writes("not JSON", "other", writes);
+    assert_int_equal(json_array_size(writes), 2);
+    assert_string_equal(json_str_at(writes, "0.op"), "iam:CreateRole");
+    assert_string_equal(json_str_at(writes, "0.args.RoleName"), "ours");
+    assert_int_equal(json_object_size(json_at(writes, "0.args")), 1);
+    assert_false(json_has(writes, "1.args"));
+    journal_done(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_names_of_writes_are_listed),
         cmocka_unit_test(survives_its_own_text),
         cmocka_unit_test(setting_the_same_value_is_no_change),
         cmocka_unit_test(refuses_what_it_did_not_write),

@@ -14,7 +14,7 @@
 #define FAKE_CALLS_MAX 4096
 
 struct fake_host {
-    json_t *world, *import, *results, *signals;
+    json_t *world, *import, *results, *signals, *writes;
     const char *asked[FAKE_CALLS_MAX];
     struct step_call *waiting[FAKE_CALLS_MAX];
     size_t first, last, call_count;
@@ -204,6 +204,7 @@ static void fake_run(struct fake_host *h, const struct step_def *def)
                                      .import = h->import,
                                      .results = h->results,
                                      .signals = h->signals,
+                                     .writes = h->writes,
                                      .journal = h->journal,
                                      .has_task = h->has_task,
                                      .fence = 1,
@@ -240,6 +241,7 @@ static inline void fake_done(struct fake_host *h)
     json_decref(h->import);
     json_decref(h->results);
     json_decref(h->signals);
+    json_decref(h->writes);
     json_decref(h->result);
     json_decref(h->task);
     json_decref(h->error);

@@ -271,8 +271,20 @@ static void an_invitation_that_expired_by_itself_is_no_difference(void **state)
     take_before(&h);
     json_put(h.world, "organizations:ListHandshakesForOrganization", json_make("{s:[]}", "handshakes"));
     fake_run(&h, &step_fingerprint_after); /* before its date: somebody ended it */
-    assert_int_equal(h.outcome, STEP_ENDED_HOLD);
+    assert_int_equal(h.outcome, STEP_ENDED_WAIT);
     fake_done(&h);
+}
+
+/* The step once events had all the time they may take. */
+static void run_after(struct fake_host *h)
+{
+    for (int looks = 0; looks < 30; looks++) {
+        fake_run(h, &step_fingerprint_after);
+        if (h->outcome != STEP_ENDED_WAIT)
+            return;
+        h->now_ms += h->delay_ms;
+    }
+    fail_msg("it waits for ever");
 }
 
 static void suspend_b(struct fake_host *h, const char *state_name)
@@ -288,7 +300,7 @@ static void a_foreign_change_holds_until_it_is_accepted(void **state)
     struct fake_host h;
     take_before(&h);
     suspend_b(&h, "CLOSED");
-    fake_run(&h, &step_fingerprint_after);
+    run_after(&h);
     assert_int_equal(h.outcome, STEP_ENDED_HOLD);
     assert_string_equal(json_str_at(h.error, "code"), "proof.unexplained");
     assert_string_equal(json_str_at(h.error, "details.differences.0"),
@@ -296,7 +308,7 @@ static void a_foreign_change_holds_until_it_is_accepted(void **state)
     assert_string_equal(json_str_at(h.result, "verdict"), "UNEXPLAINED");
 
     json_put(h.signals, "accept", json_make("{s:s,s:s}", "by", "Ann", "reason", "customer closed it, ticket 7"));
-    fake_run(&h, &step_fingerprint_after);
+    run_after(&h);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     assert_string_equal(json_str_at(h.result, "verdict"), "UNEXPLAINED (accepted)");
     assert_string_equal(json_str_at(h.result, "accepted.by"), "Ann");
@@ -310,13 +322,84 @@ static void accepting_one_difference_does_not_accept_the_next(void **state)
     struct fake_host h;
     take_before(&h);
     suspend_b(&h, "CLOSED");
-    fake_run(&h, &step_fingerprint_after);
+    run_after(&h);
     json_put(h.signals, "accept", json_make("{s:s,s:s}", "by", "Ann", "reason", "known"));
-    fake_run(&h, &step_fingerprint_after);
+    run_after(&h);
     assert_int_equal(h.outcome, STEP_ENDED_DONE);
     suspend_b(&h, "ACTIVE");
-    fake_run(&h, &step_fingerprint_after);
+    run_after(&h);
     assert_int_equal(h.outcome, STEP_ENDED_HOLD);
+    fake_done(&h);
+}
+
+static json_t *event(const char *id, const char *name, const char *request, const char *user, const char *key,
+                     int64_t at_ms)
+{
+    return json_make("{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:o}", "id", id, "name", name, "source",
+                     "organizations.amazonaws.com", "at_ms", (json_int_t)at_ms, "user", user, "user_type", "IAMUser",
+                     "ip", "198.51.100.7", "access_key_id", key, "request", read_text(request));
+}
+
+static void a_change_with_somebodys_event_is_foreign_and_holds_nobody(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    suspend_b(&h, "CLOSED");
+    json_put(h.world, "runtime:events",
+             json_make("[o]", event("e-1", "CloseAccount", "{\"accountId\":\"444455556666\"}",
+                                    "arn:aws:iam::111122223333:user/terraform", "AKIAX", 1800000000500)));
+    h.now_ms += 1000;
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN+FOREIGN");
+    assert_string_equal(json_str_at(h.result, "proof.foreign.0.events.0.who"),
+                        "arn:aws:iam::111122223333:user/terraform");
+    fake_done(&h);
+}
+
+static void events_may_come_late_and_are_waited_for(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    suspend_b(&h, "CLOSED");
+    uint64_t began_ms = h.now_ms += 1000;
+    for (int looks = 0; looks < 8; looks++) {
+        fake_run(&h, &step_fingerprint_after);
+        assert_int_equal(h.outcome, STEP_ENDED_WAIT);
+        assert_true(h.delay_ms >= 60000 && h.delay_ms <= 600000);
+        h.now_ms += h.delay_ms;
+    }
+    assert_true(h.now_ms - began_ms < 3600000);
+    json_put(h.world, "runtime:events",
+             json_make("[o]", event("e-1", "CloseAccount", "{\"accountId\":\"444455556666\"}",
+                                    "arn:aws:iam::111122223333:user/terraform", "AKIAX", 1800000000500)));
+    fake_run(&h, &step_fingerprint_after);
+    assert_string_equal(json_str_at(h.result, "verdict"), "PROVEN+FOREIGN");
+    fake_done(&h);
+}
+
+static void what_our_session_did_beyond_the_ledger_disrupts_at_once(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    take_before(&h);
+    h.writes = read_text("[{\"op\":\"organizations:MoveAccount\",\"args\":{\"AccountId\":\"1\"}}]");
+    json_put(h.results, "access_handover", json_make("{s:s}", "access_key_id", "AKIAOURS"));
+    json_put(h.world, "runtime:events",
+             json_make("[o]", event("e-9", "CloseAccount", "{\"accountId\":\"444455556666\"}",
+                                    "arn:aws:iam::111122223333:user/doit", "AKIAOURS", 1800000000500)));
+    h.now_ms += 1000;
+    fake_run(&h, &step_fingerprint_after); /* nothing differs: it was taken back, and is disrupted all the same */
+    assert_int_equal(h.outcome, STEP_ENDED_HOLD);
+    assert_string_equal(json_str_at(h.error, "code"), "proof.disrupted");
+    assert_string_equal(json_str_at(h.error, "details.differences.0"),
+                        "Our session did CloseAccount, which the ledger lacks (event e-9)");
+    json_put(h.signals, "accept", json_make("{s:s,s:s}", "by", "Ann", "reason", "found and mended"));
+    fake_run(&h, &step_fingerprint_after);
+    assert_int_equal(h.outcome, STEP_ENDED_DONE);
+    assert_string_equal(json_str_at(h.result, "verdict"), "DISRUPTED (accepted)");
     fake_done(&h);
 }
 
@@ -404,6 +487,9 @@ int main(void)
         cmocka_unit_test(an_invitation_that_expired_by_itself_is_no_difference),
         cmocka_unit_test(a_foreign_change_holds_until_it_is_accepted),
         cmocka_unit_test(accepting_one_difference_does_not_accept_the_next),
+        cmocka_unit_test(a_change_with_somebodys_event_is_foreign_and_holds_nobody),
+        cmocka_unit_test(events_may_come_late_and_are_waited_for),
+        cmocka_unit_test(what_our_session_did_beyond_the_ledger_disrupts_at_once),
         cmocka_unit_test(differences_are_told_in_words),
         cmocka_unit_test(the_report_tells_grades_verdict_and_how_to_leave),
         cmocka_unit_test(shapes_of_reports_and_taxes_do_not_depend_on_their_source),
