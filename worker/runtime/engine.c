@@ -1,11 +1,14 @@
 #include "worker/runtime/engine_private.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define PUBLISH_MS 10000
+#define TRIM_MS 60000 /* it takes some 50 ms */
+#define TRIM_FREE_BYTES ((size_t)64 * 1024 * 1024)
 #define DRAIN_GIVE_UP_MS 5000 /* for Redis to take what is left */
 #define START_PATIENCE_MS 10000
 #define CONNECTIONS_MAX 256
@@ -80,10 +83,26 @@ static void published(void *arg, const struct err *err)
         shard_lost(s);
 }
 
+/* Reading a whole organization takes far more memory than keeping what came of it, and glibc gives none of that back
+ * while a small piece lies above: measured with 1,000 resting imports, 79 MB in use of 243 MB. */
+static void give_memory_back(struct engine *e)
+{
+    uint64_t now = engine_boot_ms(e);
+    if (now - e->trimmed_boot_ms < TRIM_MS)
+        return;
+    struct mallinfo2 heap = mallinfo2();
+    if (heap.fordblks < TRIM_FREE_BYTES || heap.fordblks < heap.uordblks)
+        return;
+    e->trimmed_boot_ms = now;
+    (void)malloc_trim(0);
+    log_event(LOG_DEBUG, "memory.trimmed", "ms", LOG_N(engine_boot_ms(e) - now), NULL);
+}
+
 static void publish(void *arg)
 {
     struct engine *e = arg;
     AUTO_FREE char *worker = engine_worker_json(e);
+    give_memory_back(e);
     for (uint32_t i = 0; i < e->shard_count; i++) {
         struct shard *s = &e->shards[i];
         if (s->state != SHARD_OPEN)

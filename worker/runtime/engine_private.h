@@ -164,7 +164,7 @@ struct engine {
     struct warm *warm_newest, *warm_oldest, *warms[WARM_SLOTS];
     size_t warm_count;
     int64_t clock_offset_ms; /* Redis's clock minus ours */
-    uint64_t started_boot_ms;
+    uint64_t started_boot_ms, trimmed_boot_ms;
     struct engine_counters count;
     bool is_draining, is_closing, is_queue_ready;
     int exit_code;
