@@ -103,9 +103,13 @@ static int make_keys(struct dispatcher *d, struct err *err)
     d->store.env = env_system();
     if (!*keys)
         return err_set(err, ERR_CONFIG, "keys is not set: --make-keys needs the folder for the sealing keys");
-    if (seal_keys_ensure(keys, err) < 0 || read_token(d, token, err) < 0)
+    const char *signing = config_text(d->config, CONFIG_SIGNING_KEY_FILE);
+    if (seal_keys_ensure(keys, err) < 0 || read_token(d, token, err) < 0 ||
+        (*signing && sign_key_ensure(signing, err) < 0))
         return -1;
     secret_wipe(token, sizeof token);
+    if (*signing)
+        (void)printf("signing key in %s\n", signing);
     (void)printf("sealing keys in %s\ntoken in %s\n", keys, config_text(d->config, CONFIG_TOKEN_FILE));
     return 0;
 }
@@ -389,6 +393,9 @@ static int start(struct dispatcher *d, struct err *err)
     d->store.redis = d->redis;
     api_init(&d->api, &d->store);
     d->api.keys_dir = config_text(d->config, CONFIG_KEYS_DIR);
+    if (*config_text(d->config, CONFIG_SIGNING_KEY_FILE) &&
+        sign_key_load(config_text(d->config, CONFIG_SIGNING_KEY_FILE), &d->api.signing_key, err) < 0)
+        return -1;
     struct http_options http = {.listen = config_text(d->config, CONFIG_LISTEN),
                                 .token = token,
                                 .routes = api_routes,

@@ -21,9 +21,9 @@
  *   rollback  result {"lost_n","lost_hash","kept_n","kept_hash"}: lines kept_n+1 .. lost_n were stored once, and a
  *             failover to a replica that lagged behind has lost them; the holder knows it because it wrote them
  *
- * Lines of an undo carry "undo": true. Lines of a worker carry fence and nonce of its hold. The root of an import is
- * the Merkle tree (merkle.h) over the heads of its chains, sorted by name byte by byte: leaf ["leaf", name, n, hash of
- * its last line]. */
+ * The first line of a step carries "import": the digest of the import's document. Lines of an undo carry "undo": true.
+ * Lines of a worker carry fence and nonce of its hold. The root of an import is the Merkle tree (merkle.h) over the
+ * heads of its chains, sorted by name byte by byte: leaf ["leaf", name, n, hash of its last line]. */
 #pragma once
 
 #include "common/codec/json.h"

@@ -30,6 +30,8 @@ const struct http_route api_routes[] = {
     {"GET", "/v1/imports/{id}/ledger", imports_ledger, 0, 0},
     {"GET", "/v1/imports/{id}/policy", imports_policy, 0, 0},
     {"POST", "/v1/policies", policies_post, INPUT_IMPORT_BYTES_MAX, 0},
+    {"POST", "/v1/imports/{id}/roots", imports_root, SMALL, 0},
+    {"GET", "/v1/imports/{id}/evidence", imports_evidence, 0, 0},
     {"POST", "/v1/batches", batches_post, INPUT_BYTES_MAX, 0},
     {"GET", "/v1/batches/{id}", batches_get, 0, 0},
     {"GET", "/v1/tasks", tasks_list, 0, 0},
@@ -39,6 +41,7 @@ const struct http_route api_routes[] = {
     {"POST", "/v1/tasks/{id}:recheck", tasks_recheck, SMALL, 0},
     {"GET", "/v1/events", events_get, 0, 0},
     {"GET", "/v1/sealing-key", sealing_key_get, 0, HTTP_LOCAL},
+    {"GET", "/v1/signing-key", signing_key_get, 0, HTTP_LOCAL},
     {"GET", "/v1/profiles/{name}", profiles_get, 0, 0},
     {"PUT", "/v1/profiles/{name}", profiles_put, INPUT_IMPORT_BYTES_MAX, 0},
     {"GET", "/v1/playbooks", playbooks_get, 0, HTTP_LOCAL},
@@ -64,6 +67,7 @@ void api_done(struct api *api)
     json_decref(api->documents);
     json_decref(api->playbook_steps);
     json_decref(api->views);
+    sign_key_free(api->signing_key);
 }
 
 bool api_import_id(struct http_request *r, const char *id)

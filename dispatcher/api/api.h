@@ -1,6 +1,7 @@
 /* The HTTP API of the dispatcher: what all handlers share. One file per resource; the table of routes is in api.c. */
 #pragma once
 
+#include "common/crypto/sign.h"
 #include "dispatcher/api/http_server.h"
 #include "dispatcher/store/batch.h"
 #include "dispatcher/store/store.h"
@@ -10,9 +11,10 @@ struct api {
     struct batch_runner *batches;
     struct event_hub *events;
     struct http_server *server;
-    const char *keys_dir;   /* "" when no sealing keys are configured */
-    json_t *facts;          /* digest of a big result -> what views need of it */
-    json_t *documents;      /* import id -> {external_ref, steps}: documents never change */
+    const char *keys_dir;         /* "" when no sealing keys are configured */
+    struct sign_key *signing_key; /* NULL when none is configured */
+    json_t *facts;                /* digest of a big result -> what views need of it */
+    json_t *documents;            /* import id -> {external_ref, steps}: documents never change */
     json_t *views;          /* import id -> its resource without steps, as of its version: lists read only what moved */
     json_t *playbook_steps; /* "name@version" -> names of its steps */
     uint64_t imports_accepted, imports_refused, batches_accepted;
@@ -62,6 +64,9 @@ bool api_limit(struct http_request *r, uint32_t fallback, uint32_t max, uint32_t
 void imports_post(struct http_request *r, void *arg);
 void imports_list(struct http_request *r, void *arg);
 void imports_get(struct http_request *r, void *arg);
+void imports_evidence(struct http_request *r, void *arg);
+void imports_root(struct http_request *r, void *arg);
+void signing_key_get(struct http_request *r, void *arg);
 void imports_ledger(struct http_request *r, void *arg);
 void imports_policy(struct http_request *r, void *arg);
 void policies_post(struct http_request *r, void *arg);

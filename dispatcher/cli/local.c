@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/codec/file.h"
 #include "common/crypto/seal.h"
+#include "common/crypto/sign.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +132,7 @@ static int start_dispatcher(const struct local_fleet *f, struct err *err)
     add(&a, mem_printf("--listen=%s", str_starts(address, "http://") ? address + 7 : address));
     add(&a, mem_printf("--address-file=%s/address", f->dir));
     add(&a, mem_printf("--token-file=%s/token", f->dir));
+    add(&a, mem_printf("--signing-key-file=%s/signing.key", f->dir));
     return spawn(f, "dispatcher", &a, err);
 }
 
@@ -173,7 +175,9 @@ static int start_locked(struct local_fleet *f, struct err *err)
 {
     AUTO_FREE char *keys = mem_printf("%s/keys", f->dir);
     char address[128];
-    if (seal_keys_ensure(keys, err) != 0 || start_redis(f, err) != 0 || start_dispatcher(f, err) != 0)
+    AUTO_FREE char *signing = mem_printf("%s/signing.key", f->dir);
+    if (seal_keys_ensure(keys, err) != 0 || sign_key_ensure(signing, err) != 0 || start_redis(f, err) != 0 ||
+        start_dispatcher(f, err) != 0)
         return -1;
     if (local_wait_file(f, "address", address, sizeof address, START_WAIT_MS, err) != 0)
         return -1;

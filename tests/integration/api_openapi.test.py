@@ -67,7 +67,10 @@ def prepare(fleet):
     os.mkdir(fleet.keys)
     with open(os.path.join(fleet.keys, "seal-2026-11-23.1.pub"), "w", encoding="utf-8") as file:
         file.write("3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=\n")
-    d = fleet.dispatcher()
+    signing = os.path.join(fleet.dir, "signing.key")
+    with open(os.open(signing, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+        file.write("nWGxne/9WmC6hEr0ku3CKsRESWlybMgZcDocrC5yr2A=\n")
+    d = fleet.dispatcher("--signing-key-file=" + signing)
     failed = {"code": "aws.quota", "owner": "customer", "retry": "ask", "text": "used up", "fix": "raise it"}
     fleet.start_worker({"access_handover": {"outcome": "W", "task": TASK}, "mailbox_ready": {"outcome": "W", "party": "operator", "task": dict(TASK, party="operator")}})
     held = d.post("/v1/imports", request("held", 111122223333)).json["id"]

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define LEDGER_FACTS_BYTES_MAX 1024
+#define FACTS_BYTES_MAX 1024
+#define ARGUMENTS_BYTES_MAX 8192 /* a policy fits: a reviewer reads what was written, not its digest */
 
 void ledger_add(struct journal *j, const struct ledger_who *who, json_t *line, struct str *out)
 {
@@ -27,14 +28,24 @@ void ledger_add(struct journal *j, const struct ledger_who *who, json_t *line, s
     json_decref(line);
 }
 
-json_t *ledger_facts(const json_t *facts)
+static json_t *whole_or_digest(const json_t *facts, size_t bytes_max)
 {
     if (!facts)
         return json_null();
     AUTO_FREE char *text = json_text(facts);
-    if (strlen(text) <= LEDGER_FACTS_BYTES_MAX)
+    if (strlen(text) <= bytes_max)
         return json_deep_copy(facts);
     char digest[65];
     json_digest(facts, digest);
     return json_make("{s:s, s:I}", "digest", digest, "bytes", (json_int_t)strlen(text));
+}
+
+json_t *ledger_facts(const json_t *facts)
+{
+    return whole_or_digest(facts, FACTS_BYTES_MAX);
+}
+
+json_t *ledger_arguments(const json_t *args)
+{
+    return whole_or_digest(args, ARGUMENTS_BYTES_MAX);
 }

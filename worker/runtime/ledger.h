@@ -17,3 +17,4 @@ struct ledger_who {
 void ledger_add(struct journal *j, const struct ledger_who *who, json_t *line, struct str *out);
 /* What stands in a line for facts: themselves when small, else {"digest","bytes"}. New reference. */
 json_t *ledger_facts(const json_t *facts);
+json_t *ledger_arguments(const json_t *args); /* the same, with more room */

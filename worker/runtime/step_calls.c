@@ -88,7 +88,7 @@ static void begin_intent(struct step *s, struct step_call *c, const char *again)
         json_make("{s:s, s:s, s:s, s:s}", "kind", "intent", "key", c->key, "op", c->op->name, "args", c->digest);
     put_as(line, c->op);
     if (c->op->service != &runtime_service) /* a mail's text may hold a code */
-        json_put(line, "with", ledger_facts(c->args));
+        json_put(line, "with", ledger_arguments(c->args));
     if (again)
         json_put(line, "result", json_make("{s:s}", "before", again));
     step_line(s, line);

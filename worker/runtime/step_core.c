@@ -46,6 +46,11 @@ uint64_t step_scaled(const struct step *s, uint64_t ms)
 void step_line(struct step *s, json_t *line)
 {
     struct ledger_who who = {.step = s->in.def->name, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)};
+    if (s->in.import && !json_int_at(s->journal.root, "seq")) { /* a chain can stand in no other import's ledger */
+        char digest[65];
+        json_digest(s->in.import, digest);
+        json_put_str(line, "import", digest);
+    }
     if (s->in.is_undo) /* the same chain tells of both directions */
         json_put_bool(line, "undo", true);
     ledger_add(&s->journal, &who, line, &s->ledger);
