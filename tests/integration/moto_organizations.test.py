@@ -21,6 +21,10 @@ MAY_ALL = estate.document("Allow", "*", Resource="*")
 LACKING = {
     "organizations:DescribeResourcePolicy": {},
     "organizations:ListHandshakesForOrganization": {},
+    "organizations:ListHandshakesForAccount": {},
+    "organizations:ListInboundResponsibilityTransfers": {"Type": "BILLING"},
+    "organizations:ListOutboundResponsibilityTransfers": {"Type": "BILLING"},
+    "iam:ListOrganizationsFeatures": {},
     "iam:SimulatePrincipalPolicy": {"PolicySourceArn": f"arn:aws:iam::{PAYER}:user/payer", "ActionNames": ["s3:*"]},
     "account:GetContactInformation": {},
 }
