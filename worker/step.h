@@ -94,9 +94,6 @@ enum step_result step_try(struct step *s, const char *key, const struct aws_op *
 /* The same in another region or with other S3 bucket owner. */
 enum step_result step_call_in(struct step *s, const char *key, const struct aws_op *op, json_t *args,
                               const char *region, const char *codes, const json_t **ret);
-/* The same through one of the roles in the document's "access.roles": the first is 1; 0 is the access handed over. */
-enum step_result step_call_through(struct step *s, const char *key, unsigned role, const struct aws_op *op,
-                                   json_t *args, const char *region, const char *codes, const json_t **ret);
 /* Reads until `is_ready(facts)`, every `every_ms`, failing with ERR_NOT_YET's `code` after `deadline_ms` from its first
  * look. */
 typedef bool step_ready_fn(const json_t *facts, const json_t *arg);
@@ -143,8 +140,6 @@ void step_grade(struct step *s, const char *grade); /* "probed", "cloudtrail", "
  * GetCallerIdentity, once per session.
  */
 enum step_result step_identity(struct step *s, const json_t **ret);
-/* The same of one of the roles in "access.roles", the first being 1. */
-enum step_result step_identity_through(struct step *s, unsigned role, const json_t **ret);
 /* A random 6-digit code, durable, the same on every entry. Never waits. */
 const char *step_code(struct step *s, const char *key);
 /* Mails a person: durable, sent once (a lost answer may send it twice, which is harmless). */
@@ -154,3 +149,17 @@ enum step_result step_mail(struct step *s, const char *key, const char *to, cons
  * `region` ("" us-east-1): [{id, name, source, at_ms, user_type, user, ip, access_key_id, request, response}].
  * One cursor per import and region serves all its steps; `fresh_ms` says how old the last look may be. */
 enum step_result step_events(struct step *s, const char *region, uint32_t fresh_ms, const json_t **ret);
+
+/* ---- Looking ahead --------------------------------------------------------------------------------------------------
+ */
+/* Plays all later steps of this import without a single write and gives what they would do:
+ *   {"steps": [{step, item, only_looks, ends: "done"|"stops"|"unforeseen"|"reads only"|"skipped", stop?: {code, owner,
+ *               text, fix, findings?}, warnings?, calls: [{key, op, region, args, digest, verb, resource, why, before?,
+ *               document?: the member of args that is the new one}], tasks, mails, decisions, waits, reads: {op:
+ * count}}], "seen": [{op, args, region, facts}]  what AWS answered,  "rates": [{family, calls, interval_us}]} Asks AWS
+ * afresh once per claim. The caller's manifest must name every read of those steps. */
+enum step_result step_foresee(struct step *s, const json_t **ret);
+bool step_has_foreseen(const struct step *s); /* in this claim: doing it again asks AWS nothing */
+/* A small durable note of this step; NULL when there is none. step_note takes the reference. */
+const json_t *step_noted(const struct step *s, const char *key);
+void step_note(struct step *s, const char *key, json_t *value);

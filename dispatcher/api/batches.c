@@ -14,7 +14,7 @@ struct reading {
     char *bytes;
     size_t len;
     enum input_format format;
-    bool is_dry_run;
+    bool is_dry_run, wants_plan;
     struct profile *profile;
     struct input_context ctx;
     struct faults faults;
@@ -22,12 +22,27 @@ struct reading {
     size_t row_count;
 };
 
+/* ?plan=1: as if each row said options.plan. */
+static void ask_for_plans(struct input *input)
+{
+    for (size_t i = 0; i < input->count; i++) {
+        json_t *options = json_object_get(input->rows[i].request, "options");
+        if (!json_is_object(options)) {
+            options = json_object();
+            json_put(input->rows[i].request, "options", options);
+        }
+        json_put_bool(options, "plan", true);
+    }
+}
+
 static void read_all(uv_work_t *work)
 {
     struct reading *m = work->data;
     AUTO_INPUT struct input input = {0};
     input_read(&m->ctx, m->format, m->bytes, m->len, &input, &m->faults);
     m->row_count = input.count;
+    if (!m->faults.count && m->wants_plan)
+        ask_for_plans(&input);
     if (!m->faults.count && !m->is_dry_run)
         batch_rows_make(&input, &m->rows);
 }
@@ -92,7 +107,7 @@ static bool format_of(const char *type, enum input_format *ret)
 
 static void start(struct op *op)
 {
-    const char *dry = http_query(op->r, "dry_run");
+    const char *dry = http_query(op->r, "dry_run"), *plan = http_query(op->r, "plan");
     enum input_format format;
     if (!format_of(http_header(op->r, "Content-Type"), &format)) {
         op_fail_code(op, ERR_FIELD_INVALID, "Content-Type is text/csv, application/jsonl or application/json");
@@ -103,6 +118,7 @@ static void start(struct op *op)
     m->op = op;
     m->format = format;
     m->is_dry_run = dry && !str_eq(dry, "0") && !str_eq(dry, "false");
+    m->wants_plan = plan && !str_eq(plan, "0") && !str_eq(plan, "false");
     m->bytes = http_body_take(op->r, &m->len);
     m->profile = profile_ref(op->api->store->profile); /* a newer one may come while the thread reads */
     m->ctx = store_context(op->api->store);

@@ -20,6 +20,9 @@ unsigned http_status_of(enum err_code code)
     case ERR_NOT_UTF8:
         return 400;
     case ERR_STATE_CONFLICT:
+    case ERR_PLAN_NONE:
+    case ERR_PLAN_OTHER:
+    case ERR_PLAN_UNAPPROVED:
     case ERR_IMPORT_EXISTS:
         return 409;
     case ERR_TOO_LARGE:

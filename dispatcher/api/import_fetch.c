@@ -2,7 +2,6 @@
  * them (verdict, grade, exposure, warnings) is kept, since content with a digest never changes. */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "dispatcher/api/drift_run.h"
 #include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/loose.h"
 
@@ -18,6 +17,7 @@ struct fetch {
     void *arg;
     json_t *value;
     bool all_results;
+    const char *whole; /* comma list of steps whose big results are wanted; static text */
     uint32_t waiting;
 };
 
@@ -27,20 +27,8 @@ struct blob {
     char digest[65];
 };
 
-/* Looks for drift: what their end says to the event stream is known once they have ended. */
-static void remember_look(struct api *api, const json_t *value)
-{
-    const char *event = drift_event(value);
-    json_t *known = json_object_get(api->documents, json_str_at(value, "id"));
-    if (!known || !str_eq(json_str_at(value, "state"), "completed"))
-        return;
-    json_put_str(known, "drift_event", event ? event : "");
-}
-
 static void finish(struct fetch *f, const struct err *err)
 {
-    if (!err && json_has(f->value, "doc.drift_of"))
-        remember_look(f->api, f->value);
     f->done(f->arg, err, err ? NULL : f->value);
     json_decref(f->value);
     mem_free(f);
@@ -60,8 +48,7 @@ static void make_json(json_t *object, const char *key)
 
 static json_t *small_facts(const json_t *result)
 {
-    static const char *const kept[] = {"verdict", "grade",  "warnings", "exposure_opened_ms", "exposure_closed_ms",
-                                       "found",   "is_new", "counts"};
+    static const char *const kept[] = {"verdict", "grade", "warnings", "exposure_opened_ms", "exposure_closed_ms"};
     json_t *out = json_object();
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
         if (json_has(result, kept[i]))
@@ -88,6 +75,11 @@ static void put_facts(json_t *step, const json_t *facts)
     (void)json_object_update_missing(json_object_get(step, "result"), loose(facts));
 }
 
+static bool is_whole(const struct fetch *f, const json_t *step)
+{
+    return f->all_results || str_in_list(f->whole, json_str_at(step, "name"));
+}
+
 static void blob_read(void *arg, const struct err *err, const void *bytes, size_t len)
 {
     struct blob *b = arg;
@@ -100,7 +92,7 @@ static void blob_read(void *arg, const struct err *err, const void *bytes, size_
         if (json_object_size(f->api->facts) >= FACTS_MAX)
             json_object_clear(f->api->facts);
         json_put(f->api->facts, b->digest, facts);
-        if (f->all_results)
+        if (is_whole(f, b->step))
             json_put(b->step, "result", json_incref(result));
         else
             put_facts(b->step, facts);
@@ -117,7 +109,7 @@ static void resolve(struct fetch *f, const char *import_id, json_t *step)
     if (strlen(digest) != 64)
         return;
     const json_t *known = json_object_get(f->api->facts, digest);
-    if (known && !f->all_results) {
+    if (known && !is_whole(f, step)) {
         put_facts(step, known);
         return;
     }
@@ -144,8 +136,6 @@ void import_remember(struct api *api, const char *import_id, const json_t *doc)
     }
     json_put(api->documents, import_id,
              json_make("{s:s, s:O}", "external_ref", json_str_at(doc, "external_ref"), "steps", steps));
-    if (json_has(doc, "drift_of"))
-        json_put_str(json_object_get(api->documents, import_id), "drift_of", json_str_at(doc, "drift_of"));
 }
 
 static void got(void *arg, const struct err *err, json_t *value)
@@ -178,6 +168,13 @@ static void got(void *arg, const struct err *err, json_t *value)
 void import_fetch(struct api *api, const char *import_id, bool all_results, import_fetch_fn *done, void *arg)
 {
     struct fetch *f = MEM_NEW(struct fetch);
-    *f = (struct fetch){.api = api, .done = done, .arg = arg, .all_results = all_results};
+    *f = (struct fetch){.api = api, .done = done, .arg = arg, .all_results = all_results, .whole = ""};
+    queue_get(api->store->queue, import_id, got, f);
+}
+
+void import_fetch_steps(struct api *api, const char *import_id, const char *steps, import_fetch_fn *done, void *arg)
+{
+    struct fetch *f = MEM_NEW(struct fetch);
+    *f = (struct fetch){.api = api, .done = done, .arg = arg, .whole = steps};
     queue_get(api->store->queue, import_id, got, f);
 }

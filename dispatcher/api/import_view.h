@@ -15,5 +15,7 @@ int import_step_index(const json_t *doc, const char *name); /* -1: none */
 /* Reads an import with the small facts of its big results. `all_results`: big results whole. Value borrowed. */
 typedef void import_fetch_fn(void *arg, const struct err *err, const json_t *value);
 void import_fetch(struct api *api, const char *import_id, bool all_results, import_fetch_fn *done, void *arg);
+/* The same with the big results of these steps only (comma list, static text). */
+void import_fetch_steps(struct api *api, const char *import_id, const char *steps, import_fetch_fn *done, void *arg);
 /* Keeps what lists need of a document ({external_ref, steps}); later looked up without reading the import again. */
 void import_remember(struct api *api, const char *import_id, const json_t *doc);

@@ -87,5 +87,10 @@ void cli_pause_ms(uint32_t ms); /* between looks, never to wait for luck: every 
 
 /* ---- import.c: sends a file, waits until its batch exists, hands over the keys. ret_batch: new reference or NULL.
  * ---- */
-int cli_import_file(struct cli *cli, const char *path, const char *credentials, bool is_quiet, json_t **ret_batch);
+struct cli_file {
+    const char *path, *credentials; /* NULL: none */
+    bool wants_plan;                /* imports wait for their plan's approval */
+    bool is_quiet;
+};
+int cli_import_file(struct cli *cli, const struct cli_file *file, json_t **ret_batch);
 int cli_usage(const struct cli *cli, const char *text); /* prints, EXIT_USAGE */

@@ -98,7 +98,8 @@ static int run_first(struct demo *d)
 {
     AUTO_FREE char *customers = mem_printf("%s/customers.csv", d->fleet.dir);
     AUTO_FREE char *keys = mem_printf("%s/credentials.ini", d->fleet.dir);
-    int code = cli_import_file(d->cli, customers, keys, true, NULL);
+    int code =
+        cli_import_file(d->cli, &(struct cli_file){.path = customers, .credentials = keys, .is_quiet = true}, NULL);
     if (code != EXIT_OK)
         return code;
     struct progress_options options = {
@@ -151,7 +152,7 @@ static int run_second(struct demo *d, size_t *ret_writes)
         return cli_error(d->cli, &err);
     if (!s.rows)
         return EXIT_OK;
-    int code = cli_import_file(d->cli, path, NULL, true, NULL);
+    int code = cli_import_file(d->cli, &(struct cli_file){.path = path, .is_quiet = true}, NULL);
     if (code != EXIT_OK)
         return code;
     struct progress_options options = {

@@ -45,16 +45,21 @@ static int read_input(const char *path, char **ret, size_t *ret_len, struct err 
 }
 
 /* The batch's id is made from its bytes, so that sending the same file again finds the same batch. */
-static int send_file(struct cli *cli, const char *path, bool is_dry_run, struct cli_reply *ret, struct err *err)
+enum sending { SEND_IMPORT, SEND_PLAN, SEND_CHECK };
+
+static int send_file(struct cli *cli, const char *path, enum sending how, struct cli_reply *ret, struct err *err)
 {
+    static const char *const queries[] = {"", "?plan=1", "?dry_run=1"};
     AUTO_FREE char *text = NULL;
     size_t len = 0;
     if (read_input(path, &text, &len, err) != 0)
         return -1;
     char digest[65];
     crypto_sha256_hex(text, len, digest);
-    return cli_send(cli, "POST", is_dry_run ? "/v1/batches?dry_run=1" : "/v1/batches", type_of(kind_of(path, text)),
-                    text, len, is_dry_run ? NULL : digest, ret, err);
+    AUTO_FREE char *where = mem_printf("/v1/batches%s", queries[how]);
+    AUTO_FREE char *key = mem_printf("%s%s", how == SEND_PLAN ? "plan-" : "", digest);
+    return cli_send(cli, "POST", where, type_of(kind_of(path, text)), text, len, how == SEND_CHECK ? NULL : key, ret,
+                    err);
 }
 
 /* The batch is durable when it is accepted; this only waits to show the result. */
@@ -97,14 +102,14 @@ static void print_results(const struct cli *cli, const json_t *batch)
                (int)json_int_at(batch, "done"), (int)json_int_at(batch, "failed"));
 }
 
-int cli_import_file(struct cli *cli, const char *path, const char *credentials, bool is_quiet, json_t **ret_batch)
+int cli_import_file(struct cli *cli, const struct cli_file *file, json_t **ret_batch)
 {
     struct err err;
     CLEANUP(key_file_done) struct key_file keys = {0};
-    if (credentials && key_file_read(credentials, &keys, &err) != 0)
+    if (file->credentials && key_file_read(file->credentials, &keys, &err) != 0)
         return cli_error(cli, &err);
     AUTO_REPLY struct cli_reply reply = {0};
-    if (send_file(cli, path, false, &reply, &err) != 0)
+    if (send_file(cli, file->path, file->wants_plan ? SEND_PLAN : SEND_IMPORT, &reply, &err) != 0)
         return cli_error(cli, &err);
     if (reply.status >= 300)
         return cli_problem(cli, &reply);
@@ -113,7 +118,7 @@ int cli_import_file(struct cli *cli, const char *path, const char *credentials, 
         return cli_error(cli, &err);
     if (reply.status != 200)
         return cli_problem(cli, &reply);
-    if (!is_quiet)
+    if (!file->is_quiet)
         print_results(cli, reply.json);
     int code = hand_over_keys(cli, &keys, json_at(reply.json, "results"));
     if (json_int_at(reply.json, "failed"))
@@ -141,7 +146,7 @@ int cli_verb_import(struct cli *cli)
     if (cli_connect(cli, &err) != 0)
         return cli_error(cli, &err);
     json_auto_t *batch = NULL;
-    code = cli_import_file(cli, words[0], credentials, false, &batch);
+    code = cli_import_file(cli, &(struct cli_file){.path = words[0], .credentials = credentials}, &batch);
     if (!is_watching || !batch)
         return code;
     struct progress_options options = {.timeout_ms = UINT64_MAX};
@@ -162,7 +167,7 @@ int cli_verb_check(struct cli *cli)
     }
     AUTO_REPLY struct cli_reply reply = {0};
     cli->makes_fleet = true;
-    if (cli_connect(cli, &err) != 0 || send_file(cli, words[0], true, &reply, &err) != 0)
+    if (cli_connect(cli, &err) != 0 || send_file(cli, words[0], SEND_CHECK, &reply, &err) != 0)
         return cli_error(cli, &err);
     if (reply.status >= 300)
         return cli_problem(cli, &reply);

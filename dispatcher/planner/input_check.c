@@ -90,8 +90,7 @@ static void check_playbook(struct check *c, const char *path, const json_t *valu
 {
     char shown[64];
     for (size_t i = 0; i < c->ctx->playbook_count; i++)
-        if (playbook_is(c->ctx->playbooks[i], json_string_value(value)) &&
-            !json_bool_at(c->ctx->playbooks[i]->json, "internal")) /* these are started by what needs them */
+        if (playbook_is(c->ctx->playbooks[i], json_string_value(value)))
             return;
     faults_add(c->faults, AT(c, path), ERR_PLAYBOOK_UNKNOWN, "there is no playbook \"%s\"",
                faults_show(json_string_value(value), shown));
@@ -246,6 +245,7 @@ static const struct field fields[] = {
     {"window.timezone", JSON_STRING, false, check_zone},
     {"options", JSON_OBJECT, false, NULL},
     {"options.rerun", JSON_TRUE, false, NULL},
+    {"options.plan", JSON_TRUE, false, NULL},
 };
 
 static const char *type_name(json_type t)

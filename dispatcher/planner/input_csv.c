@@ -27,6 +27,7 @@ static const char *const columns[] = {
     "window.hours",
     "window.timezone",
     "options.rerun",
+    "options.plan",
 };
 static const char *const required[] = {"external_ref", "customer.name", "organization.management_account_id"};
 
@@ -127,7 +128,7 @@ static json_t *value_of(const char *column, const char *text)
         return list_of(text);
     if (str_eq(column, "organization.expected_accounts") && str_to_u64(text, 1000000000, &n))
         return json_integer((json_int_t)n);
-    if (str_eq(column, "options.rerun") && (str_eq(text, "true") || str_eq(text, "false")))
+    if (str_in_list("options.rerun,options.plan", column) && (str_eq(text, "true") || str_eq(text, "false")))
         return json_boolean(str_eq(text, "true"));
     return json_string(text);
 }

@@ -261,6 +261,8 @@ static int put_documents(const struct plan_input *in, json_t *vars, struct err *
     json_put_bool(retire, "delete_user",
                   json_has(p, "retire.delete_user") ? json_bool_at(p, "retire.delete_user") : true);
     json_put(vars, "retire", retire);
+    if (json_has(p, "approvals"))
+        json_put(vars, "approvals", json_deep_copy(json_at(p, "approvals")));
     json_put(vars, "limits", json_has(p, "limits") ? json_deep_copy(json_at(p, "limits")) : json_object());
     return 0;
 }
@@ -354,6 +356,16 @@ static void find_skipped(const struct playbook *playbook, const json_t *doc, boo
     }
 }
 
+/* For those who look ahead: the record alone knows it, and steps do not see the record. */
+static json_t *skipped_names(const struct playbook *playbook, const bool *skipped)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < playbook->dag.step_count; i++)
+        if (skipped[i])
+            (void)json_array_append_new(names, json_string(json_str_at(playbook->steps[i], "id")));
+    return names;
+}
+
 int plan_import(const struct plan_input *in, struct plan *ret, struct err *err)
 {
     json_auto_t *doc = json_object();
@@ -366,6 +378,7 @@ int plan_import(const struct plan_input *in, struct plan *ret, struct err *err)
     *ret = (struct plan){.dag = in->playbook->dag};
     bool skipped[RECORD_STEPS_MAX] = {0};
     find_skipped(in->playbook, doc, skipped);
+    json_put(doc, "skipped", skipped_names(in->playbook, skipped));
     record_new(&ret->dag, skipped, in->now_ms, &ret->record);
     if (in->is_simulated)
         ret->record.flags |= RECORD_IS_SIMULATED;

@@ -411,6 +411,8 @@ static bool person_acts(const struct person *p)
 /* What odd people do instead. True when that is all. */
 static bool people_quirk(const struct person *p)
 {
+    if (svc_is(p->step, "plan_approval"))
+        return true; /* a plan is approved by those who asked for it */
     if (svc_is(p->kind, "nobody_home") && svc_is(p->step, "root_email"))
         return true;
     if (svc_is(p->kind, "customer_refuses") && svc_is(p->step, "root_mfa_handover")) {

@@ -62,6 +62,11 @@ def check_answer(doc, operation, reply, what):
         assert not found, "%s: %s" % (what, found[:5])
 
 
+HASH = "5" * 64
+PLANNED = {"change_plan": {"outcome": "D", "result": {"plan": {"hash": HASH, "pinned": {}}, "hash": HASH}},
+           "plan_approval": {"outcome": "W", "party": "operator", "task": dict(TASK, party="operator"), "until": "accept"}}
+
+
 def prepare(fleet):
     """A fleet in which every path has something to show."""
     os.mkdir(fleet.keys)
@@ -82,12 +87,16 @@ def prepare(fleet):
         d.post("/v1/tasks/tsk_%s.access_handover:recheck" % held[4:])
     until(lambda: d.get("/v1/imports/" + held).json["state"] == "held" or d.post("/v1/tasks/tsk_%s.access_handover:recheck" % held[4:]) and False)
     until(lambda: len(d.get("/v1/tasks?import_id=" + held).json["data"]) == 1)
-    return d, {"imports": held, "batches": batch, "tasks": "tsk_%s.mailbox_ready" % held[4:], "profiles": "doit"}
+    fleet.play(dict(PLANNED, access_handover={"outcome": "D"}))
+    planned = d.post("/v1/imports", request("planned", 111122224444, options={"plan": True})).json["id"]
+    until(lambda: d.get("/v1/imports/%s/plan" % planned).status == 200 and d.get("/v1/tasks?import_id=" + planned).json["data"])
+    fleet.play({"org_identify": {"outcome": "H", "party": "operator", "error": failed}, "mailbox_ready": {"outcome": "W", "party": "operator", "task": dict(TASK, party="operator")}, **PLANNED})
+    return d, {"planned": planned, "imports": held, "batches": batch, "tasks": "tsk_%s.mailbox_ready" % held[4:], "profiles": "doit"}
 
 
 # Written last, in this order: each takes away what the others need.
-ORDER = ["acceptImport", "pauseImport", "resumeImport", "retryImport", "recheckTask", "doneTask", "rejectTask", "cancelImport"]
-MAY_FAIL = {"lookForDrift": 409, "rejectTask": 409, "retryImport": 409, "acceptImport": 409}  # the state may have moved on; then the conflict is the documented answer
+ORDER = ["getPlan", "approvePlan", "applyPlan", "acceptImport", "pauseImport", "resumeImport", "retryImport", "recheckTask", "doneTask", "rejectTask", "cancelImport"]
+MAY_FAIL = {"rejectTask": 409, "retryImport": 409, "acceptImport": 409}  # the state may have moved on; then the conflict is the documented answer
 
 
 def operations(doc):
@@ -119,7 +128,8 @@ def every_path_keeps_its_promise(fleet):
     driven = 0
     for path, method, operation in operations(doc):
         what = "%s %s" % (method.upper(), path)
-        real = re.sub(r"\{[a-z]+\}", lambda _, p=path: known[p.split("/")[2]], path)
+        is_planned = operation["operationId"] in ("getPlan", "approvePlan", "applyPlan")
+        real = re.sub(r"\{[a-z]+\}", lambda _, p=path, planned=is_planned: known["planned" if planned else p.split("/")[2]], path)
         body, headers = body_of(operation, d)
         if operation["operationId"] == "streamEvents":
             stream = Stream(d, last_id="0")

@@ -32,7 +32,7 @@ static struct step_call *find(const struct step *s, const char *key)
     return NULL;
 }
 
-static bool is_declared(const struct step *s, const struct aws_op *op)
+bool step_declares(const struct step *s, const struct aws_op *op)
 {
     if (op->service == &runtime_service)
         return true;
@@ -42,7 +42,7 @@ static bool is_declared(const struct step *s, const struct aws_op *op)
     return false;
 }
 
-static enum step_result fail_internal(struct step *s, enum err_code code, const char *key, const char *what)
+enum step_result step_fail_internal(struct step *s, enum err_code code, const char *key, const char *what)
 {
     struct err err = {0};
     (void)err_set(&err, code, "%s: %s: %s", s->in.def->name, key, what);
@@ -58,7 +58,6 @@ static struct step_call *call_new(struct step *s, const char *key, struct ask *a
     c->args = TAKE(ask->args);
     c->region = mem_dup(ask->region);
     c->must_be_fresh = ask->must_be_fresh;
-    c->through = ask->through;
     /* At the end of the list: calls leave in the order in which the step asks for them. */
     struct step_call **at = &s->calls;
     while (*at)
@@ -106,7 +105,7 @@ static enum step_result meet_journal(struct step *s, struct step_call *c, bool *
     }
     if (!journal_write_is_open(entry)) {
         if (!str_eq(json_str_at(entry, "op"), c->op->name) || !str_eq(json_str_at(entry, "args"), c->digest))
-            return fail_internal(s, ERR_DRIFT, c->key, "this write is recorded with other arguments");
+            return step_fail_internal(s, ERR_DRIFT, c->key, "this write is recorded with other arguments");
         c->facts = json_incref(json_object_get(entry, "facts"));
         c->state = STEP_CALL_ANSWERED;
         return STEP_DONE;
@@ -121,7 +120,7 @@ static enum step_result meet_journal(struct step *s, struct step_call *c, bool *
         r = step_must_wait(s, WAIT_SLEEP, wait_ms, PARTY_AWS);
         break;
     case SETTLE_DRIFT:
-        r = fail_internal(s, ERR_DRIFT, c->key, "an open write was asked again with other arguments");
+        r = step_fail_internal(s, ERR_DRIFT, c->key, "an open write was asked again with other arguments");
         break;
     case SETTLE_SEND:
     default:
@@ -150,15 +149,13 @@ static enum step_result give(struct step *s, struct step_call *c, const char *co
     }
 }
 
-static void digest_args(struct ask *ask, char ret[65])
+void step_digest_args(struct ask *ask, char ret[65])
 {
     if (!ask->args)
         ask->args = json_object();
     json_auto_t *both = json_make("{s:O}", "args", ask->args);
     if (ask->region && *ask->region)
         json_put_str(both, "region", ask->region);
-    if (ask->through)
-        json_put_int(both, "through", ask->through);
     json_digest(both, ret);
 }
 
@@ -170,15 +167,17 @@ enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **re
         ret = &dummy;
     if (ret_call)
         *ret_call = NULL;
-    digest_args(ask, digest);
+    if (s->plan)
+        return foresight_ask(s, ask, ret);
+    step_digest_args(ask, digest);
     /* Undo has keys of its own, so that it can read what the run recorded under its keys. */
     const char *key = s->in.is_undo ? step_text(s, "undo/%s", ask->key) : ask->key;
     enum step_result r = STEP_WAIT;
     struct step_call *c = find(s, key);
-    if (!is_declared(s, ask->op)) {
-        r = fail_internal(s, ERR_OP_UNDECLARED, ask->op->name, "not in the step's manifest");
+    if (!step_declares(s, ask->op)) {
+        r = step_fail_internal(s, ERR_OP_UNDECLARED, ask->op->name, "not in the step's manifest");
     } else if (c && (c->op != ask->op || strcmp(c->digest, digest) != 0)) {
-        r = fail_internal(s, ERR_DRIFT, key, "one key was asked with two sets of arguments");
+        r = step_fail_internal(s, ERR_DRIFT, key, "one key was asked with two sets of arguments");
     } else {
         bool goes = true;
         if (!c) {
@@ -364,12 +363,4 @@ enum step_result step_call_in(struct step *s, const char *key, const struct aws_
                               const char *region, const char *codes, const json_t **ret)
 {
     return step_ask(s, &(struct ask){.key = key, .op = op, .args = args, .region = region, .codes = codes}, NULL, ret);
-}
-
-enum step_result step_call_through(struct step *s, const char *key, unsigned role, const struct aws_op *op,
-                                   json_t *args, const char *region, const char *codes, const json_t **ret)
-{
-    return step_ask(
-        s, &(struct ask){.key = key, .op = op, .args = args, .region = region, .codes = codes, .through = role}, NULL,
-        ret);
 }

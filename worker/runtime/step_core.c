@@ -31,7 +31,7 @@ void step_rules_simulated(struct step_rules *ret, uint64_t settle_ms, uint64_t p
 
 uint64_t step_clock(const struct step *s)
 {
-    return s->host->now_ms(s->host->self);
+    return s->plan ? foresight_clock(s->plan) : s->host->now_ms(s->host->self);
 }
 
 uint64_t step_scaled(const struct step *s, uint64_t ms)
@@ -45,6 +45,10 @@ uint64_t step_scaled(const struct step *s, uint64_t ms)
 
 void step_line(struct step *s, json_t *line)
 {
+    if (s->plan) { /* nothing happens, so there is nothing to tell */
+        json_decref(line);
+        return;
+    }
     struct ledger_who who = {.step = s->in.def->name, .fence = s->fence, .nonce = s->nonce, .at_ms = step_clock(s)};
     if (s->in.import && !json_int_at(s->journal.root, "seq")) { /* a chain can stand in no other import's ledger */
         char digest[65];
@@ -181,7 +185,7 @@ void step_call_drop(struct step *s, struct step_call *call)
     mem_free(call);
 }
 
-static void clear_entry(struct step *s)
+void step_clear_entry(struct step *s)
 {
     json_decref(s->result);
     json_decref(s->warnings);
@@ -203,7 +207,7 @@ void step_free(struct step *s)
         return;
     while (s->calls)
         step_call_drop(s, s->calls);
-    clear_entry(s);
+    step_clear_entry(s);
     json_decref(s->reads);
     json_decref(s->chunks);
     journal_done(&s->journal);
@@ -213,6 +217,7 @@ void step_free(struct step *s)
 
 void step_forget_reads(struct step *s)
 {
+    s->has_foreseen = false;
     for (struct step_call *c = s->calls, *next = NULL; c; c = next) {
         next = c->next;
         if (!c->op->mutates || c->state == STEP_CALL_FAILED)
@@ -302,6 +307,17 @@ static step_fn *function_of(const struct step *s)
     return s->in.is_undo && !def->runs_in_undo ? def->undo : def->run;
 }
 
+enum step_result step_play(struct step *s)
+{
+    step_clear_entry(s);
+    s->kept = json_array();
+    s->result = json_object();
+    s->is_inside = true;
+    enum step_result r = function_of(s) ? function_of(s)(s) : STEP_DONE;
+    s->is_inside = false;
+    return r;
+}
+
 void step_enter(struct step *s)
 {
     ASSERT(s->magic == STEP_MAGIC && !s->is_inside && !s->has_ended);
@@ -312,12 +328,7 @@ void step_enter(struct step *s)
             step_finish_interrupted(s);
         return;
     }
-    clear_entry(s);
-    s->kept = json_array();
-    s->result = json_object();
-    s->is_inside = true;
-    enum step_result r = function_of(s) ? function_of(s)(s) : STEP_DONE;
-    s->is_inside = false;
+    enum step_result r = step_play(s);
     if (r == STEP_DONE)
         r = step_settle_rest(s);
     decide(s, r);

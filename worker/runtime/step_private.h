@@ -4,6 +4,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
+#include "worker/runtime/foresight.h"
 #include "worker/runtime/step_core.h"
 
 #include <string.h>
@@ -30,6 +31,8 @@ struct step {
     uint32_t reads_again; /* failed reads that were asked again in place */
     bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
     bool was_rejected, was_expired; /* of this generation: every entry comes to the same end */
+    bool has_foreseen;              /* of this generation: what the plan needs to know is in memory */
+    struct foresight *plan;         /* set: this step is played in plan mode, inside of another one */
 
     /* made anew by each entry */
     json_t *kept; /* array: what lives until the function returns */
@@ -53,6 +56,10 @@ enum step_result step_must_wait(struct step *s, enum wait_kind kind, uint64_t ms
 enum step_result step_fail_with(struct step *s, const struct err *err, bool is_of_call);
 uint64_t step_scaled(const struct step *s, uint64_t ms);
 void step_wake(struct step *s);
+/* Enters the function once, with nothing left of the entry before; what comes of it is the caller's to decide. */
+enum step_result step_play(struct step *s);
+/* Frees what one entry made. */
+void step_clear_entry(struct step *s);
 void step_call_drop(struct step *s, struct step_call *call);
 /* Reads forgotten: what follows is decided on fresh facts. */
 void step_forget_reads(struct step *s);
@@ -63,7 +70,6 @@ struct ask {
     const struct aws_op *op;
     json_t *args; /* taken */
     const char *region, *codes;
-    unsigned through;
     bool must_be_fresh;
 };
 enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **ret_call, const json_t **ret);
@@ -74,6 +80,10 @@ void step_start_calls(struct step *s);
 void step_chunk_stored(struct step *s, const struct step_call *call);
 /* Nothing that was kept counts any more, in memory and in the journal. */
 void step_chunks_forget(struct step *s);
+/* Whether the step's manifest names it; what the runtime itself offers needs no naming. */
+bool step_declares(const struct step *s, const struct aws_op *op);
+enum step_result step_fail_internal(struct step *s, enum err_code code, const char *key, const char *what);
+void step_digest_args(struct ask *ask, char ret[65]);
 
 /* step_settle.c */
 enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };

@@ -27,6 +27,8 @@ static uint32_t random_below(const struct step *s, uint32_t below)
 
 const char *step_code(struct step *s, const char *key)
 {
+    if (s->plan)
+        return FORESIGHT_CODE;
     const json_t *known = journal_get(&s->journal, "codes", key);
     if (json_is_string(known))
         return json_string_value(known);
@@ -39,6 +41,10 @@ enum step_result step_sleep(struct step *s, const char *key, uint64_t ms)
 {
     uint64_t since = step_now(s, step_text(s, "sleep/%s", key)), now = step_clock(s),
              until = since + step_scaled(s, ms);
+    if (now < until && s->plan) {
+        foresight_wait(s->plan, until - now, key);
+        return STEP_DONE;
+    }
     return now >= until ? STEP_DONE : step_must_wait(s, WAIT_SLEEP, until - now, PARTY_NONE);
 }
 
@@ -157,6 +163,10 @@ enum step_result step_hold(struct step *s, enum err_code code, json_t *details, 
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     json_t *kept = step_keep(s, details ? details : json_object());
+    if (s->plan) {
+        foresight_decision(s->plan, code, text, kept);
+        return STEP_DONE;
+    }
     json_auto_t *whole = json_make("{s:s, s:O}", "code", err_info(code)->name, "details", kept);
     json_digest(whole, question);
     if (json_is_string(journal_get(&s->journal, "accepts", question)) || is_accepted(s, question))
@@ -181,13 +191,6 @@ enum step_result step_mail(struct step *s, const char *key, const char *to, cons
 enum step_result step_identity(struct step *s, const json_t **ret)
 {
     return step_ask(s, &(struct ask){.key = "runtime/identity", .op = &step_op_identity}, NULL, ret);
-}
-
-enum step_result step_identity_through(struct step *s, unsigned role, const json_t **ret)
-{
-    return step_ask(
-        s, &(struct ask){.key = step_text(s, "runtime/identity/%u", role), .op = &step_op_identity, .through = role},
-        NULL, ret);
 }
 
 enum step_result step_events(struct step *s, const char *region, uint32_t fresh_ms, const json_t **ret)

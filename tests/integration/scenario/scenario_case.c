@@ -32,6 +32,8 @@ static json_t *read_json_file(const char *path)
 /* ---- Placeholders: {account} {access_key_id} {vars.bucket} ... ---- */
 static const char *value_of(const struct scenario_case *c, const char *name)
 {
+    if (str_starts(name, "results.")) /* of the steps of "after" */
+        return json_str_at(c->results, name + 8);
     const char *from_world = json_str_at(c->world, name);
     return *from_world ? from_world : json_str_at(c->import, name);
 }
@@ -271,6 +273,8 @@ void scenario_case_open(struct scenario_case *c, struct stage *stage, const char
     const json_t *results = json_object_get(c->file, "results");
     c->results = results ? json_deep_copy(results) : json_object();
     prepare(c, stage);
+    json_auto_t *half = c->file; /* now with what the steps of "after" left */
+    c->file = fill(c, half);
 }
 
 void scenario_case_close(struct scenario_case *c)
