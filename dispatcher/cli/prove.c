@@ -1,4 +1,4 @@
-/* Verbs of the proof: ledger, evidence, verify, keys. `verify` needs no fleet, no network and no
+/* Verbs of the proof: ledger, evidence, verify, report, keys. `verify` and `report` need no fleet, no network and no
  * configuration: only the file. */
 #include "dispatcher/cli/cli.h"
 
@@ -11,6 +11,7 @@
 #include "common/proof/bundle_check.h"
 #include "common/proof/ledger_chain.h"
 #include "common/proof/ledger_story.h"
+#include "common/report/report.h"
 
 #include <string.h>
 
@@ -146,24 +147,32 @@ int cli_verb_ledger(struct cli *cli)
     return show_ledger(cli, is_json, id, lines, names);
 }
 
-/* ---- evidence, verify ---- */
+/* ---- evidence, report ---- */
 static int write_file(const struct cli *cli, const char *path, const char *text, size_t len)
 {
     struct err err;
     return file_write(path, text, len, 0644, &err) == 0 ? EXIT_OK : cli_error(cli, &err);
 }
 
+static int write_html(const struct cli *cli, const struct bundle_report *checked, const char *path)
+{
+    AUTO_STR struct str html;
+    str_init(&html, BUNDLE_BYTES_MAX);
+    report_html(checked, &html);
+    return write_file(cli, path, html.data, html.len);
+}
+
 int cli_verb_evidence(struct cli *cli)
 {
-    const char *out = NULL;
-    const struct cli_flag flags[] = {{"out", &out, NULL}};
+    const char *out = NULL, *html = NULL;
+    const struct cli_flag flags[] = {{"out", &out, NULL}, {"html", &html, NULL}};
     int code = EXIT_OK;
     char id[64];
     const char *word = word_of(cli, flags, ARRAY_LEN(flags), "evidence needs an IMPORT (id or external_ref)", &code);
     if (!word)
         return code;
-    if (!out)
-        return cli_usage(cli, "evidence needs --out FILE");
+    if (!out && !html)
+        return cli_usage(cli, "evidence needs --out FILE, --html FILE or both");
     if ((code = find_import(cli, word, id)) != EXIT_OK)
         return code;
     AUTO_FREE char *path = mem_printf("/v1/imports/%s/evidence", id);
@@ -176,7 +185,10 @@ int cli_verb_evidence(struct cli *cli)
     str_add_char(&text, '\n');
     struct bundle_report checked;
     bundle_check(text.data, text.len, NULL, &checked);
-    code = write_file(cli, out, text.data, text.len);
+    if (out)
+        code = write_file(cli, out, text.data, text.len);
+    if (code == EXIT_OK && html)
+        code = write_html(cli, &checked, html);
     if (code == EXIT_OK)
         puts(checked.text);
     if (code == EXIT_OK && json_array_size(checked.problems))
@@ -235,6 +247,31 @@ int cli_verb_verify(struct cli *cli)
     bundle_check(bytes, len, key ? public_key : NULL, &r);
     print_check(cli, &r);
     code = bundle_is_good(&r) ? EXIT_OK : EXIT_PROOF;
+    bundle_report_done(&r);
+    return code;
+}
+
+int cli_verb_report(struct cli *cli)
+{
+    const char *html = NULL;
+    const struct cli_flag flags[] = {{"html", &html, NULL}};
+    int code = EXIT_OK;
+    struct err err;
+    const char *path = word_of(cli, flags, ARRAY_LEN(flags), "report needs a BUNDLE file", &code);
+    AUTO_FREE char *bytes = NULL;
+    size_t len = 0;
+    if (!path)
+        return code;
+    if (!html)
+        return cli_usage(cli, "report needs --html FILE");
+    if (file_read(path, BUNDLE_BYTES_MAX, &bytes, &len, &err) != 0)
+        return cli_error(cli, &err);
+    struct bundle_report r;
+    bundle_check(bytes, len, NULL, &r);
+    code = r.bundle ? write_html(cli, &r, html) : EXIT_PROOF;
+    puts(r.text);
+    if (code == EXIT_OK && json_array_size(r.problems))
+        code = EXIT_PROOF;
     bundle_report_done(&r);
     return code;
 }

@@ -172,6 +172,19 @@ def roots_that_were_handed_out(ref, key, folder):
     assert "handed the root" in story and story.rstrip().endswith(shown["root"]) and "wrote iam:CreateRole" in story, story[-500:]
 
 
+def report_is_made_offline(ref, folder, secrets):
+    """The page out of the fleet and the page out of the file are one; nothing in it is loaded, nothing secret is in it."""
+    one, other, bundle = (os.path.join(folder, name) for name in ("one.html", "other.html", "report.json"))
+    must("evidence", ref, "--out", bundle, "--html", one)
+    done = subprocess.run([*NO_NETWORK, "env", "-i", FIRST, "report", bundle, "--html", other], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    page = open(one, encoding="utf-8").read()
+    assert page == open(other, encoding="utf-8").read()
+    assert "Nothing was disrupted" in page and "What each role can do" in page and "exactly what was sent" in page
+    for never in ["<script", "src=", "url(", "@import", *secrets]:
+        assert never not in page, never
+
+
 def misuse_is_named(ref, folder):
     assert run("evidence", ref).returncode == 2
     assert run("verify", os.path.join(folder, "nothing.json")).returncode == 1
@@ -206,6 +219,7 @@ def main():
         # The first reader looks at more (what follows from the rest for readers); it never passes what the second one refuses.
         assert not [case for case in one_way if case[1][0]], one_way[:3]
         roots_that_were_handed_out(refs[0], key, empty)
+        report_is_made_offline(refs[1], empty, secrets)
         misuse_is_named(refs[0], empty)
         print("%d bundles, both readers agree on %d; %d signed by the right key were only refused by the stricter one" % (total, total - len(one_way), len(one_way)))
         assert total >= 100

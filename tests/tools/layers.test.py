@@ -19,6 +19,7 @@ ALLOWED = {
     "common/queue": ["common/base", "common/codec", "common/crypto", "common/redis"],
     "common/aws": ["common/base", "common/codec", "common/crypto", "common/http"],
     "common/proof": ["common/base", "common/codec", "common/crypto"],
+    "common/report": ["common/base", "common/codec", "common/policy", "common/proof"],
     "worker": ["common", "worker"],
     "dispatcher/planner": ["common"],
     "dispatcher/store": ["common", "dispatcher/planner"],
