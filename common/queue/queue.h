@@ -165,7 +165,7 @@ void queue_credential_put(struct queue *q, const char *import_id, const char *cr
 /* Reads for people. New reference in `value` handed to the callback (it must decref), NULL on error. */
 typedef void queue_json_fn(void *arg, const struct err *err, json_t *value);
 /* {id, state, party, since_ms, created_ms, version, fence, worker, doc,
- * steps:[{index,name,state,attempts,crashes,due_ms,party,is_held,result,undo,error,task,journal_keys,signals}],
+ * steps:[{index,name,state,attempts,crashes,due_ms,party,is_held,started,result,undo,error,task,journal_keys,signals}],
  * ledger_count} */
 void queue_get(struct queue *q, const char *import_id, queue_json_fn *done, void *arg);
 /* Newest first. state NULL: all. after: import id or "". {data:[{id,state,party,since_ms,created_ms,version}], next} */

@@ -77,6 +77,7 @@ static json_t *step_json(const struct get *g, size_t i, const redisReply *reply)
                             json_is_string(name) ? json_string_value(name) : "", "state", step_state_name(s->state),
                             "attempts", s->attempts, "crashes", s->crashes, "due_ms", (json_int_t)s->due_ms, "party",
                             party_name(s->party), "is_held", (s->flags & STEP_FLAG_HELD) != 0);
+    json_put_bool(ret, "started", s->claim_version != 0);
     json_put(ret, "result", json_of(queue_reply_at(reply, at + GET_RESULT)));
     json_put(ret, "undo", json_of(queue_reply_at(reply, at + GET_UNDO)));
     json_put(ret, "error", json_of(queue_reply_at(reply, at + GET_ERROR)));

@@ -24,6 +24,8 @@ const struct http_route api_routes[] = {
     {"POST", "/v1/imports/{id}:pause", imports_pause, SMALL, 0},
     {"POST", "/v1/imports/{id}:resume", imports_resume, SMALL, 0},
     {"POST", "/v1/imports/{id}:cancel", imports_cancel, SMALL, 0},
+    {"POST", "/v1/imports/{id}:undo", imports_undo, SMALL, 0},
+    {"GET", "/v1/imports/{id}/undo-plan", imports_undo_plan, 0, 0},
     {"POST", "/v1/imports/{id}:retry", imports_retry, SMALL, 0},
     {"POST", "/v1/imports/{id}:accept", imports_accept, SMALL, 0},
     {"GET", "/v1/imports/{id}/plan", imports_plan, 0, 0},

@@ -73,6 +73,10 @@ void policies_post(struct http_request *r, void *arg);
 void imports_pause(struct http_request *r, void *arg);
 void imports_resume(struct http_request *r, void *arg);
 void imports_cancel(struct http_request *r, void *arg);
+void imports_undo(struct http_request *r, void *arg);
+void imports_undo_plan(struct http_request *r, void *arg);
+/* The decision with op->body's `by` and `reason`: what :undo does, and :cancel without keep. */
+void imports_undo_begin(struct op *op);
 void imports_retry(struct http_request *r, void *arg);
 void imports_accept(struct http_request *r, void *arg);
 void imports_plan(struct http_request *r, void *arg);

@@ -24,6 +24,7 @@ struct fetch {
 struct blob {
     struct fetch *fetch;
     json_t *step;
+    const char *key; /* "result" or "undo" */
     char digest[65];
 };
 
@@ -48,7 +49,9 @@ static void make_json(json_t *object, const char *key)
 
 static json_t *small_facts(const json_t *result)
 {
-    static const char *const kept[] = {"verdict", "grade", "warnings", "exposure_opened_ms", "exposure_closed_ms"};
+    static const char *const kept[] = {
+        "verdict", "grade",  "warnings", "exposure_opened_ms", "exposure_closed_ms", "found",
+        "is_new",  "counts", "created",  "relationship",       "remains",            "summary"};
     json_t *out = json_object();
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
         if (json_has(result, kept[i]))
@@ -70,9 +73,9 @@ static json_t *inflate(const void *bytes, size_t len)
 }
 
 /* The reference stays visible ("$blob"), with the small facts beside it. */
-static void put_facts(json_t *step, const json_t *facts)
+static void put_facts(json_t *step, const char *key, const json_t *facts)
 {
-    (void)json_object_update_missing(json_object_get(step, "result"), loose(facts));
+    (void)json_object_update_missing(json_object_get(step, key), loose(facts));
 }
 
 static bool is_whole(const struct fetch *f, const json_t *step)
@@ -93,9 +96,9 @@ static void blob_read(void *arg, const struct err *err, const void *bytes, size_
             json_object_clear(f->api->facts);
         json_put(f->api->facts, b->digest, facts);
         if (is_whole(f, b->step))
-            json_put(b->step, "result", json_incref(result));
+            json_put(b->step, b->key, json_incref(result));
         else
-            put_facts(b->step, facts);
+            put_facts(b->step, b->key, facts);
     }
     json_decref(b->step);
     mem_free(b);
@@ -103,19 +106,20 @@ static void blob_read(void *arg, const struct err *err, const void *bytes, size_
         finish(f, NULL);
 }
 
-static void resolve(struct fetch *f, const char *import_id, json_t *step)
+static void resolve(struct fetch *f, const char *import_id, json_t *step, const char *key)
 {
-    const char *digest = json_str_at(step, "result.$blob");
+    const char *digest = json_str_at(json_object_get(step, key), "$blob");
     if (strlen(digest) != 64)
         return;
     const json_t *known = json_object_get(f->api->facts, digest);
     if (known && !is_whole(f, step)) {
-        put_facts(step, known);
+        put_facts(step, key, known);
         return;
     }
     struct blob *b = MEM_NEW(struct blob);
     b->fetch = f;
     b->step = json_incref(step);
+    b->key = key;
     memcpy(b->digest, digest, 65);
     f->waiting++;
     queue_blob_get(f->api->store->queue, import_id, digest, blob_read, b);
@@ -155,11 +159,13 @@ static void got(void *arg, const struct err *err, json_t *value)
     f->waiting = 1;
     json_array_foreach (json_object_get(value, "steps"), i, step) {
         make_json(step, "result");
+        make_json(step, "undo");
         make_json(step, "error");
         make_json(step, "task");
         if (!*json_str_at(step, "name"))
             json_put_str(step, "name", import_step_name(doc, i));
-        resolve(f, id, step);
+        resolve(f, id, step, "result");
+        resolve(f, id, step, "undo");
     }
     if (--f->waiting == 0)
         finish(f, NULL);

@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/codec/when.h"
+#include "dispatcher/planner/loose.h"
 
 #include <stdio.h>
 
@@ -67,17 +68,19 @@ static int blocking_rank(const json_t *value, const json_t *step)
 {
     const char *state = json_str_at(value, "state"), *party = json_str_at(value, "party");
     bool is_over = is_state(step, "DONE,SKIPPED,CANCELLED,PENDING");
-    if (str_eq(state, "failed") && is_state(step, "FAILED,DEAD"))
+    bool is_undoing = str_eq(state, "undoing");
+    if ((is_undoing || str_eq(state, "failed")) && is_state(step, "FAILED,DEAD"))
         return 5;
-    if (str_eq(state, "held") && json_bool_at(step, "is_held"))
+    if ((is_undoing || str_eq(state, "held")) && json_bool_at(step, "is_held"))
         return 5;
-    if (is_over || !str_in_list("waiting,held,failed,running,paused", state))
+    if (is_over || !str_in_list("waiting,held,failed,running,paused,undoing", state))
         return 0;
     if (json_is_object(json_at(step, "task")))
         return *party && str_eq(json_str_at(step, "party"), party) ? 4 : 3;
     if (is_state(step, "WAITING") && *json_str_at(step, "party"))
         return str_eq(json_str_at(step, "party"), party) ? 3 : 2;
-    return !str_eq(state, "running") && is_state(step, "WAITING,FAILED,DEAD,DELAYED") ? 1 : 0;
+    bool works = str_eq(state, "running") || (is_undoing && !*party);
+    return !works && is_state(step, "WAITING,FAILED,DEAD,DELAYED") ? 1 : 0;
 }
 
 /* The step that people should look at first. */
@@ -129,6 +132,8 @@ static json_t *step_view(const struct api *api, const json_t *value, const json_
     json_put_str(out, "grade", *json_str_at(step, "result.grade") ? json_str_at(step, "result.grade") : NULL);
     json_put(out, "result",
              json_is_object(json_at(step, "result")) ? json_deep_copy(json_at(step, "result")) : json_null());
+    if (json_is_object(json_at(step, "undo")))
+        json_put(out, "undo", json_deep_copy(json_at(step, "undo")));
     json_put(out, "error",
              json_is_object(json_at(step, "error")) ? json_deep_copy(json_at(step, "error")) : json_null());
     json_put(out, "task_id", json_is_object(task) ? json_sprintf("tsk_%s.%s", id + 4, name) : json_null());
@@ -168,6 +173,20 @@ static json_t *exposure_of(const json_t *value)
     return out;
 }
 
+/* What an undo has come to so far: its own verdict, and what stays with owner and command. */
+static void put_undo(const json_t *value, json_t *out)
+{
+    const json_t *steps = json_at(value, "steps");
+    json_t *remains = json_array();
+    for (size_t i = 0; i < json_array_size(steps); i++)
+        if (!str_eq(json_str_at(json_array_get(steps, i), "name"), "handover_report")) /* which repeats them all */
+            (void)json_array_extend(remains, loose(json_at(json_array_get(steps, i), "undo.remains")));
+    const char *verdict = json_str_at(step_by_name(value, "fingerprint_after"), "undo.verdict");
+    json_t *undo = json_make("{s:o}", "remains", remains);
+    json_put_str(undo, "verdict", *verdict ? verdict : NULL);
+    json_put(out, "undo", undo);
+}
+
 static void put_outcome(const json_t *value, json_t *out)
 {
     const json_t *steps = json_at(value, "steps"), *error = NULL;
@@ -188,6 +207,8 @@ static void put_outcome(const json_t *value, json_t *out)
     const char *verdict = json_str_at(step_by_name(value, "fingerprint_after"), "result.verdict");
     json_put_str(out, "verdict", *verdict ? verdict : NULL);
     json_put(out, "exposure", exposure_of(value));
+    if (str_in_list("undoing,undone", json_str_at(value, "state")))
+        put_undo(value, out);
 }
 
 json_t *import_view(const struct api *api, const json_t *value, bool with_steps)

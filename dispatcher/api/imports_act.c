@@ -65,9 +65,9 @@ static void cancel_start(struct op *op)
 {
     if (!read_action(op, "reason,by,keep", ""))
         return;
-    if (json_has(op->body, "keep") && !json_bool_at(op->body, "keep")) {
-        op_fail_code(op, ERR_FIELD_INVALID,
-                     "keep must be true: what was made stays and can be removed later; cancelling does not undo");
+    if (json_has(op->body, "keep") && !json_bool_at(op->body, "keep")) { /* what was made goes, too */
+        if (op_check_fields(op, "reason,by,keep", "reason,by"))
+            imports_undo_begin(op);
         return;
     }
     AUTO_FREE char *text = decision(op, "cancel");

@@ -30,15 +30,18 @@ static int act(struct cli *cli, const char *word, const char *action, json_t *bo
 
 struct words {
     const char *word, *reason, *by, *step;
-    bool keep;
+    bool keep, is_sure;
 };
 
 static int parse_action(struct cli *cli, struct words *ret)
 {
     const char *words[1];
     size_t count = 0;
-    const struct cli_flag flags[] = {
-        {"reason", &ret->reason, NULL}, {"by", &ret->by, NULL}, {"step", &ret->step, NULL}, {"keep", NULL, &ret->keep}};
+    const struct cli_flag flags[] = {{"reason", &ret->reason, NULL},
+                                     {"by", &ret->by, NULL},
+                                     {"step", &ret->step, NULL},
+                                     {"keep", NULL, &ret->keep},
+                                     {"yes", NULL, &ret->is_sure}};
     int code = cli_parse(cli, flags, ARRAY_LEN(flags), words, 1, &count);
     if (code == EXIT_OK && !count)
         code = cli_usage(cli, "which IMPORT? (id or external_ref)");
@@ -95,8 +98,13 @@ int cli_verb_cancel(struct cli *cli)
 {
     struct words w = {0};
     int code = parse_action(cli, &w);
-    if (code == EXIT_OK && !w.keep)
-        return cli_usage(cli, "cancel stops for good. Say --keep to leave what was made in the account as it is");
+    if (code == EXIT_OK && w.is_sure && !w.keep && (!w.reason || !w.by))
+        return cli_usage(cli, "cancel without --keep is undo; with --yes it needs --reason and --by");
+    if (code == EXIT_OK && !w.keep) {
+        if (!w.is_sure)
+            puts("cancel takes back what was made. Say --keep to leave it in the account as it is.");
+        return cli_undo(cli, w.word, &(struct cli_undo){.reason = w.reason, .by = w.by, .is_sure = w.is_sure});
+    }
     return code == EXIT_OK ? act(cli, w.word, "cancel", action_body(&w)) : code;
 }
 

@@ -94,3 +94,10 @@ struct cli_file {
 };
 int cli_import_file(struct cli *cli, const struct cli_file *file, json_t **ret_batch);
 int cli_usage(const struct cli *cli, const char *text); /* prints, EXIT_USAGE */
+
+/* ---- undo.c: the plan and EXIT_PENDING, or, when sure, the beginning ---- */
+struct cli_undo {
+    const char *reason, *by;
+    bool is_sure;
+};
+int cli_undo(struct cli *cli, const char *word, const struct cli_undo *how);

@@ -87,8 +87,10 @@ static void print_lines(const char *label, const json_t *lines)
 
 static void print_step(const json_t *s)
 {
+    const json_t *undo = json_at(s, "undo");
+    const char *grade = json_is_object(undo) ? json_str_at(undo, "grade") : json_str_at(s, "grade");
     printf("  %-4s %-20s %-10s %-14s %s\n", json_str_at(s, "item"), json_str_at(s, "name"), json_str_at(s, "state"),
-           json_str_at(s, "grade"), json_str_at(s, "party"));
+           grade, json_str_at(s, "party"));
     const json_t *error = json_at(s, "error");
     if (json_is_object(error)) {
         printf("         %s [%s, %s]\n", json_str_at(error, "text"), json_str_at(error, "code"),
@@ -99,6 +101,18 @@ static void print_step(const json_t *s)
     if (*json_str_at(s, "task_id"))
         printf("         task: %s\n", json_str_at(s, "task_id"));
     print_lines("         warning: ", json_at(s, "result.warnings"));
+}
+
+static void print_undo(const json_t *undo)
+{
+    const json_t *remains = json_at(undo, "remains");
+    if (*json_str_at(undo, "verdict"))
+        printf("undo: %s\n", json_str_at(undo, "verdict"));
+    for (size_t n = 0; n < json_array_size(remains); n++) {
+        const json_t *one = json_array_get(remains, n);
+        printf("  stays, for the %s: %s\n    %s\n", json_str_at(one, "owner"), json_str_at(one, "what"),
+               json_str_at(one, "command"));
+    }
 }
 
 static void print_import(const json_t *i)
@@ -118,6 +132,7 @@ static void print_import(const json_t *i)
     const json_t *steps = json_at(i, "steps");
     for (size_t n = 0; n < json_array_size(steps); n++)
         print_step(json_array_get(steps, n));
+    print_undo(json_at(i, "undo"));
 }
 
 int cli_verb_show(struct cli *cli)

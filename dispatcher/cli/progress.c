@@ -18,7 +18,8 @@ struct screen {
 bool progress_is_at_rest(const json_t *import)
 {
     const char *state = json_str_at(import, "state");
-    return str_in_list("completed,failed,held,cancelled,paused,undone,waiting", state);
+    bool is_waiting_undo = str_eq(state, "undoing") && *json_str_at(import, "blocking.party");
+    return is_waiting_undo || str_in_list("completed,failed,held,cancelled,paused,undone,waiting", state);
 }
 
 static void screen_init(struct screen *s, const struct cli *cli)
@@ -48,13 +49,14 @@ static struct tally tally_of(const json_t *imports)
         const char *state = json_str_at(one, "state");
         t.steps_done += json_int_at(one, "progress.done");
         t.steps_total += json_int_at(one, "progress.total");
-        if (str_eq(state, "completed"))
+        bool is_waiting_undo = str_eq(state, "undoing") && *json_str_at(one, "blocking.party");
+        if (str_in_list("completed,undone", state))
             t.completed++;
         else if (str_eq(state, "failed"))
             t.failed++;
         else if (str_eq(state, "held"))
             t.held++;
-        else if (str_eq(state, "waiting"))
+        else if (is_waiting_undo || str_eq(state, "waiting"))
             t.waiting++;
         else
             t.other++;
@@ -99,7 +101,7 @@ static void draw(struct screen *s, const json_t *imports, const struct tally *t)
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < t->total && lines < room; i++) {
             const json_t *one = json_array_get(imports, i);
-            if (str_eq(json_str_at(one, "state"), "completed") != (pass == 1))
+            if (str_in_list("completed,undone", json_str_at(one, "state")) != (pass == 1))
                 continue;
             char text[300];
             describe(one, text, sizeof text);

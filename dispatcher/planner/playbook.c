@@ -1,5 +1,7 @@
 #include "dispatcher/planner/playbook.h"
 
+#include "dispatcher/planner/undo_dag.h"
+
 #include "common/base/mem.h"
 #include "common/codec/file.h"
 
@@ -88,6 +90,8 @@ int playbook_from_json(const json_t *json, struct playbook **ret, struct err *er
             return err_wrap(err, "playbook %s", name);
     if (dag_finish(&p->dag, err) < 0)
         return err_wrap(err, "playbook %s", name);
+    if (undo_dag(p, &p->undo, &p->undo_again, err) < 0)
+        return err_wrap(err, "playbook %s, backwards", name);
     *ret = TAKE(p);
     return 0;
 }

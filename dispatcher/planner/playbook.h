@@ -8,7 +8,8 @@
 struct playbook {
     char name[64];
     int64_t version;
-    struct dag dag;
+    struct dag dag, undo;                  /* forwards, and the order in which it is undone (undo_dag.h) */
+    uint64_t undo_again;                   /* steps by bit that run again in every undo */
     json_t *json;                          /* the whole file, as served by the API */
     const json_t *steps[RECORD_STEPS_MAX]; /* borrowed from json, index = record step */
 };

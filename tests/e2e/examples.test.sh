@@ -34,8 +34,8 @@ for verb in $verbs; do
     # shellcheck disable=SC2086
     "$o" $example >"$work/$verb.out" 2>&1 || code=$?
     echo "$code  orgimport $example"
-    # Completed imports cannot be paused or retried, and a task may be gone: a refusal is an answer (1, 3), misuse (2) is not.
-    case $verb:$code in *:0 | watch:* | pause:1 | resume:1 | retry:1 | accept:1 | cancel:1 | done:1 | local:3 | import:1 | verify:6 | plan:4) ;; *) cat "$work/$verb.out"; fail "$verb ended with $code" ;; esac
+    # undo shows its plan and asks for --yes (4). Completed imports cannot be paused or retried, and a task may be gone: a refusal is an answer (1, 3), misuse (2) is not.
+    case $verb:$code in *:0 | watch:* | pause:1 | resume:1 | retry:1 | accept:1 | cancel:1 | undo:4 | done:1 | local:3 | import:1 | verify:6 | plan:4) ;; *) cat "$work/$verb.out"; fail "$verb ended with $code" ;; esac
 done
 for output in json jsonl; do
     "$o" list --output $output | python3 -c 'import json,sys; [json.loads(l) for l in ([sys.stdin.read()] if sys.argv[1] == "json" else sys.stdin)]' $output || fail "--output $output"

@@ -16,6 +16,8 @@
 #include "worker/steps/fingerprint_read.h"
 #include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/proof_evidence.h"
+#include "worker/steps/undo_proof.h"
+#include "worker/steps/undo_scope.h"
 
 #define DIFFERENCES_SHOWN_MAX 40
 #define WARNINGS_MAX 5
@@ -136,7 +138,7 @@ static enum step_result gather(struct step *s, struct verdict_input *in)
 {
     in->account_id = step_var(s, "account_id");
     in->our_session = json_str_at(step_import(s), "id");
-    in->brackets = step_keep(s, evidence_brackets(s));
+    in->brackets = step_keep(s, step_is_undo(s) ? json_array() : evidence_brackets(s)); /* judged once, forwards */
     in->writes = step_writes(s);
     TRY(evidence_keys(s, &in->our_keys));
     json_t *first = step_keep(s, verdict_of(in)); /* says where to look */
@@ -161,11 +163,16 @@ static enum step_result ask(struct step *s, const json_t *verdict, const json_t 
 static enum step_result run(struct step *s)
 {
     const json_t *before = json_object_get(step_result_of(s, "fingerprint_before"), "fingerprint"), *after = NULL;
+    if (undo_has_nothing(s)) {
+        step_set_str(s, "verdict", "NOTHING CHANGED");
+        return STEP_DONE;
+    }
     if (!json_is_object(before))
         return step_fail(s, ERR_CORRUPT, "the fingerprint before is missing");
     TRY(fingerprint_read(s, &after));
 
-    json_t *patches = step_keep(s, evidence_patches(s, before));
+    json_t *patches =
+        step_keep(s, step_is_undo(s) ? undo_proof_patches(s, before, after) : evidence_patches(s, before));
     add_expired(patches, before, after);
     struct verdict_input in = {.before = with_began(s, before), .after = with_taken(s, after), .patches = patches};
     TRY(gather(s, &in));
@@ -187,12 +194,13 @@ const struct step_def step_fingerprint_after = {
     .name = "fingerprint_after",
     .item = "FAQ",
     .run = run,
+    .runs_in_undo = true,
     .ops = OPS(FINGERPRINT_OPS, &cloudtrail_lookup_events),
     .uses = "access_handover,org_identify,admin_access,preflight,fingerprint_before,mailbox_ready,root_email,root_mfa_"
             "handover,"
             "readiness,root_password,root_mfa,role_cmp,role_cloudhealth,role_awsadmin,partner_program,payment_method,"
             "tax_profile,"
-            "org_email_verify,cur_enabled,cur_bucket,cur_report",
+            "org_email_verify,cur_enabled,cur_bucket,cur_report,fingerprint_after",
     .version = 1,
     .only_looks = true,
     .sees_writes = true,

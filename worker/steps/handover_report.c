@@ -1,6 +1,7 @@
 /* handover_report: what was done, how sure we are of each part, and how to leave.   Process: FAQ. No call to AWS, no
  * undo. Compiled only from what the steps left: nothing is claimed here that no step has seen. */
 #include "worker/steps/human.h"
+#include "worker/steps/undo_report.h"
 
 /* One line per finished step, in the order of the process. New reference. */
 static json_t *list_steps(struct step *s)
@@ -112,6 +113,8 @@ static const char *headline(struct step *s, const char *verdict)
 
 static enum step_result run(struct step *s)
 {
+    if (step_is_undo(s))
+        return undo_report(s);
     const json_t *after = step_result_of(s, "fingerprint_after");
     const char *verdict = json_str_at(after, "verdict");
     json_t *report = json_make(
@@ -138,6 +141,7 @@ const struct step_def step_handover_report = {
     .name = "handover_report",
     .item = "FAQ",
     .run = run,
+    .runs_in_undo = true,
     .uses = "access_handover,org_identify,admin_access,preflight,fingerprint_before,mailbox_ready,root_email,root_mfa_"
             "handover,"
             "readiness,root_password,root_mfa,role_cmp,role_cloudhealth,role_awsadmin,partner_program,payment_method,"
