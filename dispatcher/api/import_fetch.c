@@ -49,9 +49,18 @@ static void make_json(json_t *object, const char *key)
 
 static json_t *small_facts(const json_t *result)
 {
-    static const char *const kept[] = {
-        "verdict", "grade",  "warnings", "exposure_opened_ms", "exposure_closed_ms", "found",
-        "is_new",  "counts", "created",  "relationship",       "remains",            "summary"};
+    static const char *const kept[] = {"verdict",
+                                       "grade",
+                                       "warnings",
+                                       "exposure_opened_ms",
+                                       "exposure_closed_ms",
+                                       "found",
+                                       "is_new",
+                                       "counts",
+                                       "created",
+                                       "relationship",
+                                       "remains",
+                                       "summary"};
     json_t *out = json_object();
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
         if (json_has(result, kept[i]))

@@ -360,6 +360,22 @@ static const char *foreign_second_report(struct sim_world *w, const json_t *args
     return NULL;
 }
 
+/* Our report becomes a daily one: same name, same tags. */
+static const char *foreign_change_report(struct sim_world *w, const json_t *args)
+{
+    const char *name;
+    json_t *one;
+    json_object_foreach (act_map(w, "cur", "reports"), name, one) {
+        json_t *definition = json_object_get(one, "definition");
+        if (strncmp(name, "doitintl-", 9) != 0)
+            continue;
+        json_object_set_new(definition ? definition : one, "TimeUnit", json_string("DAILY"));
+        foreign_event(w, args, "ModifyReportDefinition", "cur.amazonaws.com", json_pack("{s:s}", "reportName", name));
+        return NULL;
+    }
+    return "our report is not there";
+}
+
 static const char *foreign_root_device(struct sim_world *w, const json_t *args)
 {
     char serial[96], when[32];
@@ -419,6 +435,7 @@ const struct act foreign_acts[] = {
     {"foreign.bucket_statement", foreign_bucket_statement},
     {"foreign.bucket_statement_lost", foreign_bucket_statement_lost},
     {"foreign.second_report", foreign_second_report},
+    {"foreign.change_report", foreign_change_report},
     {"foreign.root_device", foreign_root_device},
     {"foreign.new_bucket", foreign_new_bucket},
     {"foreign.delete_report", foreign_delete_report},

@@ -105,9 +105,7 @@ static enum step_result ask_for_key(struct step *s, const json_t *identity)
             .actions =
                 {step_text(s, "Sign in to AWS account %s as an administrator.", step_var(s, "account_id")),
                  "Open IAM, Users, Create user. Name it orgimport; it needs no access to the console.",
-                 "Attach the policy AdministratorAccess to the user, or instead the exact policies that are shown with "
-                 "this "
-                 "task.",
+                 "Attach AdministratorAccess to the user, or instead the exact policies that are shown with this task.",
                  "Open the new user, Security credentials, Create access key, and choose \"Third-party service\".",
                  "Upload the key where your contact told you: it is sealed on the way. Never send it by mail or chat."},
             .link = "https://us-east-1.console.aws.amazon.com/iam/home#/users/create",
@@ -132,7 +130,7 @@ static void set_user(struct step *s, const char *arn)
 
 static enum step_result run(struct step *s)
 {
-    const json_t *identity = NULL;
+    const json_t *identity = NULL, *alive = NULL;
     TRY(step_identity(s, &identity));
     if (!json_bool_at(identity, "ok") && undo_has_nothing(s)) {
         step_set_str(s, "method", "none"); /* nothing of ours is there, so nobody is asked to let us in */
@@ -140,6 +138,12 @@ static enum step_result run(struct step *s)
     }
     if (!json_bool_at(identity, "ok"))
         return is_role_route(s) ? ask_for_role(s, identity) : ask_for_key(s, identity);
+    /* The session may still know the answer of a key that has been retired since. */
+    if (step_is_undo(s)) {
+        TRY(step_call(s, "alive", &sts_get_caller_identity_retired, NULL, &alive));
+        if (json_is_null(alive))
+            return is_role_route(s) ? ask_for_role(s, identity) : ask_for_key(s, identity);
+    }
     step_set_str(s, "account", json_str_at(identity, "account"));
     step_set_str(s, "arn", json_str_at(identity, "arn"));
     step_set_str(s, "method", json_str_at(identity, "method"));
@@ -154,6 +158,6 @@ const struct step_def step_access_handover = {
     .item = "1.2",
     .run = run,
     .runs_in_undo = true,
-    .ops = OPS(&sts_get_caller_identity),
+    .ops = OPS(&sts_get_caller_identity, &sts_get_caller_identity_retired),
     .version = 1,
 };

@@ -144,10 +144,11 @@ enum step_result bucket_settings_find_foreign(struct step *s, const char *region
     return STEP_DONE;
 }
 
-enum step_result bucket_settings_take_back_policy(struct step *s, const char *region)
+enum step_result bucket_settings_take_back_policy(struct step *s, const char *region, const char **ret_why_not)
 {
-    const json_t *seen = NULL;
+    const json_t *seen = NULL, *answer = NULL;
     struct err err = {0};
+    *ret_why_not = NULL;
     if (!step_did_at(s, "policy-put")) /* not by this import */
         return STEP_DONE;
     TRY(step_call_in(s, "policy/look", &s3_get_bucket_policy, report_bucket_args(s), region, NULL, &seen));
@@ -166,5 +167,9 @@ enum step_result bucket_settings_take_back_policy(struct step *s, const char *re
     json_digest(seen, digest);
     json_t *args = report_bucket_args(s);
     json_put(args, "Policy", same(kept));
-    return step_call_in(s, step_text(s, "policy/put/%.8s", digest), &s3_put_bucket_policy, args, region, NULL, NULL);
+    TRY(step_call_in(s, step_text(s, "policy/put/%.8s", digest), &s3_put_bucket_policy, args, region, "AccessDenied",
+                     &answer));
+    if (json_has(answer, "error"))
+        *ret_why_not = json_str_at(answer, "message");
+    return STEP_DONE;
 }

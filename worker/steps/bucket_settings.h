@@ -8,9 +8,10 @@
 enum step_result bucket_settings_have(struct step *s);
 /* Whether the policy of a bucket that we made holds statements of others. */
 enum step_result bucket_settings_find_foreign(struct step *s, const char *region, bool *ret);
-/* For a bucket that was there before us, or that others use by now: our statements leave its policy, if this import put
+/* For a bucket that was there before us, or that others use by now: our statements leave its policy. `ret_why_not`: S3
+ * refused, because what others put there is public; NULL otherwise. Ours are taken out, if this import put
  * them there. */
-enum step_result bucket_settings_take_back_policy(struct step *s, const char *region);
+enum step_result bucket_settings_take_back_policy(struct step *s, const char *region, const char **ret_why_not);
 
 #define BUCKET_SETTINGS_OPS                                                                                            \
     &s3_get_bucket_tagging, &s3_put_bucket_tagging, &s3_get_public_access_block, &s3_put_public_access_block,          \

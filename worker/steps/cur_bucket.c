@@ -61,6 +61,7 @@ static enum step_result undo(struct step *s)
 {
     struct report_bucket bucket;
     const json_t *gone = NULL;
+    const char *why_not = NULL;
     TRY(report_bucket_look(s, &bucket));
     if (bucket.standing != BUCKET_HERE)
         return STEP_DONE;
@@ -77,12 +78,20 @@ static enum step_result undo(struct step *s)
                    : STEP_DONE;
     }
     if (is_made) {
-        TRY(bucket_settings_take_back_policy(s, bucket.region));
-        return leave(s, "others use it: it has tags or policy statements that are not ours");
+        TRY(bucket_settings_take_back_policy(s, bucket.region, &why_not));
+        return leave(
+            s, why_not
+                   ? step_text(s, "others use it, and S3 does not take its policy without our statements: %s", why_not)
+                   : "others use it: it has tags or policy statements that are not ours");
     }
     if (!is_ours)
         return STEP_DONE; /* never touched */
-    TRY(bucket_settings_take_back_policy(s, bucket.region));
+    TRY(bucket_settings_take_back_policy(s, bucket.region, &why_not));
+    if (why_not)
+        return leave(s, step_text(s,
+                                  "it was there before this import, and S3 does not take its policy without our "
+                                  "statements: %s",
+                                  why_not));
     return leave(
         s, "it was there before this import; our statements are out of its policy, its other settings stay tightened");
 }

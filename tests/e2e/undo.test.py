@@ -1,0 +1,235 @@
+"""Undo of whole imports, by the real programs: stopped at every point of the playbook, with people at work, foreign edits
+in between and a worker killed on the way; the world must then be as before, but for what others changed and for what the
+undo itself lists. Arg 1: folder of the programs. ORGIMPORT_FULL=1: more organizations."""
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from fleet import run, until  # noqa: E402
+from sim_world import PATIENCE, with_world  # noqa: E402
+
+ORGS = 40 if os.environ.get("ORGIMPORT_FULL") else 14
+BOOTSTRAP = "OrgImportBootstrap"
+# Each: what somebody else does, and what of it must still be there afterwards.
+EDITS = [
+    ("foreign.attach_policy", {"role": "doitintl_cmp"}, lambda s: "doitintl_cmp" in s["iam"]["roles"]),
+    ("foreign.bucket_statement", {}, lambda s: any("policy" in b for n, b in s["s3"]["buckets"].items() if n.startswith("doitintl-"))),
+    ("foreign.change_report", {}, lambda s: any(n.startswith("doitintl-") for n in reports(s))),
+    ("foreign.create_user", {}, lambda s: len(s["iam"]["users"]) > 1),
+    ("foreign.new_scp", {}, lambda s: any(p["PolicySummary"]["Type"] == "SERVICE_CONTROL_POLICY" and not p["PolicySummary"]["AwsManaged"]
+                                          for p in s["policies"].values())),
+]
+
+
+def ask(world, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(world.endpoint + "/_sim/" + path, data), timeout=30) as answer:
+        return json.load(answer)
+
+
+def state_of(world, account):
+    return ask(world, "world/" + account)["state"]
+
+
+def act(world, account, what, args):
+    try:
+        ask(world, "world/%s/act" % account, {"what": what, "args": args})
+        return True
+    except urllib.error.HTTPError:
+        return False  # not possible yet: our role or bucket is not there
+
+
+def essence(state, without=()):
+    """What a customer would compare: without clocks, keys and the customer's own access for us. `without`: (section, key)
+    of the fingerprint that the undo lists as remainder."""
+    left = set(without)
+    roles = {n: {k: v for k, v in r.items() if k != "usable_ms"} for n, r in state["iam"]["roles"].items()
+             if n != BOOTSTRAP and ("iam.roles", n) not in left}
+    users = {n: {k: v for k, v in u.items() if k not in ("access_keys", "PasswordLastUsed")} for n, u in state["iam"]["users"].items()}
+    buckets = {n: {k: v for k, v in b.items() if k != "objects"} for n, b in state["s3"]["buckets"].items() if ("s3", n) not in left}
+    policies = {n: p for n, p in state["iam"]["policies"].items() if ("iam.policies", p["Arn"]) not in left}
+    tax = json.loads(json.dumps(state.get("tax", {}).get("accounts", {})))
+    for one in tax.values():
+        one.pop("settles_ms", None)
+    return {"organization": state["organization"], "accounts": state["accounts"], "tree": state["tree"], "org policies": state.get("policies"),
+            "trusted": state.get("trusted_services"), "delegated": state.get("delegated"), "roles": roles, "users": users, "buckets": buckets,
+            "iam policies": policies, "reports": {n: r for n, r in reports(state).items() if ("cur", n) not in left}, "tax": tax,
+            "payment": state.get("billing", {}).get("payment"), "root email": state["root"]["email"],
+            "root devices": sorted(d["SerialNumber"] for d in state["root"].get("mfa_devices", []))}
+
+
+def reports(state):
+    found = state.get("cur", {}).get("reports", {})
+    return {r["ReportName"]: r for r in found} if isinstance(found, list) else found
+
+
+def difference(a, b, where=""):
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(set(a) | set(b), key=str):
+            found = difference(a.get(key), b.get(key), where + "/" + str(key))
+            if found:
+                return found
+        return None
+    return None if a == b else "%s: %.300r became %.300r" % (where, a, b)
+
+
+def remainder(view):
+    return {(one["section"], one["key"]) for item in view["undo"]["remains"] for one in item.get("in", [])}
+
+
+def settle(world, ids, what="undone"):
+    views = {}
+
+    def done():
+        for one in ids:
+            if one not in views:
+                view = world.dispatcher.get("/v1/imports/" + one)
+                if view.status == 200 and view.json["state"] == what:
+                    views[one] = view.json
+        return len(views) == len(ids)
+    try:
+        until(done, PATIENCE)
+    except AssertionError:
+        for one in ids:
+            if one not in views:
+                view = world.dispatcher.get("/v1/imports/" + one).json
+                print(one, view["state"], view["blocking"], json.dumps(view["error"])[:1500])
+        raise
+    return views
+
+
+def check_back(world, before, view, edited=()):
+    """before + foreign + remainder."""
+    account = view["organization"]["management_account_id"]
+    now = state_of(world, account)
+    verdict = view["undo"]["verdict"]
+    assert verdict in ("PROVEN", "PROVEN+FOREIGN", "NOTHING CHANGED"), (view["external_ref"], verdict)
+    for item in view["undo"]["remains"]:
+        assert item["owner"] in ("customer", "operator") and item["command"], item
+    left = remainder(view)
+    was, is_now = essence(before, left), essence(now, left)
+    for section in ("users", "org policies") if edited else ():  # what was there still is, and others came
+        assert not difference(was[section], {key: value for key, value in is_now[section].items() if key in was[section]})
+        was.pop(section), is_now.pop(section)
+    found = difference(was, is_now)
+    assert not found, "%s (%s): %s" % (view["external_ref"], account, found)
+    for what, _, is_there in edited or ():
+        assert is_there(now), (view["external_ref"], what)
+    return now
+
+
+def audit(world):
+    reply = world.dispatcher.post("/v1/audit")
+    assert reply.status == 200 and reply.json["faults"] == [], reply
+
+
+@with_world(ORGS)
+def every_prefix_goes_back(world):
+    first = world.worker()
+    accounts = [one["account"] for one in ask(world, "worlds") if one.get("external_ref")]
+    before = {account: state_of(world, account) for account in accounts}
+    world.submit()
+    imports = until(lambda: len(world.imports()) == ORGS and world.imports(), PATIENCE)
+    # One import is stopped after one step, the next after two, ...: spread over the playbook.
+    goal = {one["id"]: 1 + 22 * k // ORGS for k, one in enumerate(sorted(imports, key=lambda one: one["id"]))}
+    begun, edited, killed = {}, {}, False
+
+    def look():
+        for one in world.imports():
+            if one["id"] in begun or one["progress"]["done"] < goal[one["id"]]:
+                continue
+            account = one["organization"]["management_account_id"]
+            if len(begun) % 2:  # every second organization has somebody else at work
+                edited[one["id"]] = [edit for edit in EDITS if act(world, account, edit[0], edit[1])]
+            reply = world.dispatcher.post("/v1/imports/%s:undo" % one["id"], {"by": "test", "reason": "after %d" % goal[one["id"]]})
+            assert reply.status == 200 and reply.json["state"] in ("undoing", "undone"), reply
+            begun[one["id"]] = reply.json["progress"]
+        return len(begun) == ORGS
+
+    until(look, PATIENCE)
+    # The worker dies while it takes things back; another goes on.
+    undoing = lambda: sum(one["state"] == "undoing" for one in world.imports())  # noqa: E731
+    second = world.worker()
+    if undoing():
+        world.workers[first - 1].kill()
+        world.workers[first - 1].wait(20)
+        killed = True
+    views = settle(world, list(begun))
+    for one, view in views.items():
+        check_back(world, before[view["organization"]["management_account_id"]], view, edited.get(one))
+        again = world.dispatcher.post("/v1/imports/%s:undo" % one, {"by": "test", "reason": "again"})
+        assert again.status == 200 and again.json["version"] == view["version"], again
+    assert killed and len([e for e in edited.values() if e]) >= 2, (killed, edited)
+    assert world.end(second) == 0
+    audit(world)
+
+
+@with_world(4)
+def finished_imports_go_back_and_may_come_again(world):
+    only = world.worker()
+    accounts = [one["account"] for one in ask(world, "worlds") if one.get("external_ref")]
+    before = {account: state_of(world, account) for account in accounts}
+    world.submit()
+    world.wait_completed(4)
+    ids = [one["id"] for one in world.imports()]
+    methods = set()
+    for one in ids:
+        plan = world.dispatcher.get("/v1/imports/%s/undo-plan" % one).json
+        view = world.dispatcher.get("/v1/imports/" + one).json
+        methods.add(view["access_method"])
+        assert plan["possible"] and plan["removes"] and plan["people"] and plan["order"][0] == "access_handover", plan
+        asks_for_key = any(item["step"] == "access_handover" for item in plan["people"])
+        assert asks_for_key == (view["access_method"] == "sealed_key"), plan
+        refused = world.dispatcher.post("/v1/imports/%s:undo" % one, {"by": "test"})
+        assert refused.status == 422, refused
+    assert len(methods) == 2, "the worlds should hand over keys and roles: %s" % methods
+    cancelled = world.dispatcher.post("/v1/imports/%s:cancel" % ids[0], {"by": "test", "reason": "contract", "keep": False})
+    assert cancelled.status == 200 and cancelled.json["state"] == "undoing", cancelled
+    for one in ids[1:]:
+        begun = world.dispatcher.post("/v1/imports/%s:undo" % one, {"by": "test", "reason": "contract"})
+        assert begun.status == 200, begun
+    views = settle(world, ids)
+    for view in views.values():
+        check_back(world, before[view["organization"]["management_account_id"]], view)
+        plan = world.dispatcher.get("/v1/imports/%s/undo-plan" % view["id"]).json
+        assert not plan["possible"], plan
+        state = {step["name"]: step for step in view["steps"]}
+        assert state["fingerprint_before"]["result"] and state["handover_report"]["undo"]["summary"], state["handover_report"]
+    # The same customers once more.
+    second = os.path.join(world.fleet.dir, "again.csv")
+    with open(world.customers, encoding="utf-8") as file:
+        rows = file.read().splitlines()
+    refs = [row.split(",")[0] for row in rows[1:]]
+    with open(second, "w", encoding="utf-8") as file:
+        file.write("\n".join([rows[0]] + [row.replace(ref, ref + "-again", 1) for ref, row in zip(refs, rows[1:])]) + "\n")
+    keys = os.path.join(world.fleet.dir, "again.ini")
+    with open(keys, "w", encoding="utf-8") as file:
+        for one in ask(world, "worlds"):
+            if one.get("external_ref") and one.get("access_key_id"):
+                # The key of the undo is gone, too: the customer makes another one.
+                act(world, one["account"], "customer.new_key", {})
+        for one in ask(world, "worlds"):
+            if one.get("external_ref") and one.get("access_key_id"):
+                file.write("[%s-again]\naws_access_key_id = %s\naws_secret_access_key = %s\n" % (
+                    one["external_ref"], one["access_key_id"], one["secret_access_key"]))
+    os.chmod(keys, 0o600)
+    done = subprocess.run([os.path.join(world.fleet.bin, "orgimport"), "import", second, "--credentials", keys,
+                           "--url=http://" + world.dispatcher.address.replace("http://", ""), "--token-file=" + world.fleet.token_file],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    fresh = until(lambda: [one["id"] for one in world.imports() if one["external_ref"].endswith("-again")], PATIENCE)
+    until(lambda: len([one for one in world.imports() if one["external_ref"].endswith("-again")]) == 4, PATIENCE)
+    fresh = [one["id"] for one in world.imports() if one["external_ref"].endswith("-again")]
+    for view in settle(world, fresh, "completed").values():
+        assert view["verdict"] == "PROVEN", (view["external_ref"], view["verdict"])
+    assert world.end(only) == 0
+    audit(world)
+
+
+if __name__ == "__main__":
+    tests = [every_prefix_goes_back, finished_imports_go_back_and_may_come_again]
+    run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])
