@@ -6,6 +6,8 @@
 #include "common/aws/client_internal.h"
 
 #include "common/aws/partition.h"
+#include "common/base/mem.h"
+#include "common/policy/policy.h"
 
 #include <stdio.h>
 
@@ -32,12 +34,34 @@ static void fill_owner(const struct aws_call *call, struct err *err)
         err->owner = OWNER_OPERATOR;
 }
 
+/* A refusal first of all names the action: that is what somebody must allow. AWS says most of it, S3 and Organizations
+ * sometimes only "Access Denied"; then the operation says what it needs. */
+static void say_denied(const struct aws_call *call, const struct aws_fault *fault, struct err *err)
+{
+    json_auto_t *said = policy_denied_read(fault->message);
+    const char *action = json_str_at(said, "action"), *resource = json_str_at(said, "resource");
+    const char *layer = json_str_at(said, "layer"), *policy = json_str_at(said, "policy");
+    if (!*action)
+        action = call->op->permission && *call->op->permission ? call->op->permission : call->op->name;
+    AUTO_FREE char *on = *resource ? mem_printf(" on %.120s", resource) : mem_dup("");
+    if (str_eq(json_str_at(said, "kind"), "explicit"))
+        (void)err_set(err, ERR_AWS_DENIED, "%s is denied%s: explicit deny in the %s%s%.200s", action, on, layer,
+                      *policy ? " " : "", policy);
+    else if (str_eq(json_str_at(said, "kind"), "implicit"))
+        (void)err_set(err, ERR_AWS_DENIED, "%s is not allowed%s: no %s allows it", action, on, layer);
+    else
+        (void)err_set(err, ERR_AWS_DENIED, "%s is denied (%s: %s)", action, fault->code, fault->message);
+}
+
 static void end_with(struct aws_call *call, enum err_code code, enum err_applied applied, const struct aws_reply *reply,
                      const struct aws_fault *fault, uint32_t retry_after_ms)
 {
     struct err err;
     const char *what = *fault->message ? fault->message : err_info(code)->title;
-    (void)err_set(&err, code, "%s%s%s", fault->code, *fault->code ? ": " : "", what);
+    if (code == ERR_AWS_DENIED)
+        say_denied(call, fault, &err);
+    else
+        (void)err_set(&err, code, "%s%s%s", fault->code, *fault->code ? ": " : "", what);
     err.applied = applied;
     err.retry_after_ms = retry_after_ms;
     fill_owner(call, &err);

@@ -17,7 +17,7 @@ enum aws_kind {
 
 struct aws_fault {     /* what an error answer says */
     char code[96];     /* short wire code, "" when there is none */
-    char message[320]; /* for a person; no control characters, no part of a canonical request */
+    char message[640]; /* for a person; no control characters, no part of a canonical request */
     char request_id[72];
 };
 /* Reads code, message and request id by protocol; never fails, fields stay empty. Used on every answer (request id). */

@@ -374,6 +374,9 @@ const char *sim_act(struct sim_world *w, const char *what, const json_t *args)
     for (const struct act *act = undo_acts; act->name != NULL; act++)
         if (svc_is(act->name, what))
             return act->run(w, args);
+    for (const struct act *act = rights_acts; act->name != NULL; act++)
+        if (svc_is(act->name, what))
+            return act->run(w, args);
     for (const struct act *act = foreign_acts; act->name != NULL; act++)
         if (svc_is(act->name, what))
             return act->run(w, args);

@@ -111,12 +111,27 @@ void sim_holder_note_use(const char *key_id, const char *service, const char *re
 json_t *sim_key_last_used(const char *key_id); /* {LastUsedDate, ServiceName, Region} or NULL; new */
 json_t *sim_auth_stats(void);
 
-/* ---- What may they do (sim_policy.c) ---- */
+/* ---- What may they do (sim_policy.c, sim_permit.c) ---- */
+struct sim_reason { /* of a refusal, in AWS's words; and what a simulation says of it */
+    bool is_explicit;
+    const char *layer; /* "identity-based policy", "permissions boundary", "session policy", "service control policy" */
+    char policy[300];  /* ARN of a managed or service control policy; "" for inline ones */
+    char source[200];  /* as SimulatePrincipalPolicy names it: the policy's name */
+    bool boundary_silent;   /* a permissions boundary is there and does not allow it */
+    bool organization_deny; /* a service control policy does not allow it */
+};
 /* Is the caller allowed? `resource` may be "*". Deny wins; unknown condition keys never match an Allow. */
-bool sim_allowed(struct sim_request *rq, const char *action, const char *resource);
-/* The same for any principal: decision is "allowed", "explicitDeny" or "implicitDeny". */
-const char *sim_decide(struct sim_world *w, const char *account, const char *principal_arn,
-                       const json_t *session_policy, const char *action, const char *resource, const char *region);
+bool sim_allowed(struct sim_request *rq, const char *action, const char *resource, struct sim_reason *ret_why);
+/* The same for any principal of an account, as SimulatePrincipalPolicy asks: conditions see only `context`
+ * ({"key":["value"]}; NULL none). "allowed", "explicitDeny" or "implicitDeny". */
+struct sim_question {
+    const char *account, *principal_arn, *action, *resource;
+    const json_t *context;
+};
+const char *sim_decide(struct sim_world *w, const struct sim_question *q, struct sim_reason *ret_why);
+bool sim_permitted(struct sim_request *rq); /* or it has been answered */
+/* What conditions see of a request; NULL when it has no such fact. */
+const char *sim_request_fact(struct sim_request *rq, const char *key);
 /* Does a trust policy let `principal_arn` of `account` assume with this external id? */
 bool sim_trust_allows(const char *document, const char *principal_arn, const char *account, const char *external_id);
 bool sim_policy_is_managed(const char *arn);

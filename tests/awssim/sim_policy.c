@@ -141,22 +141,78 @@ static bool any_matches(const json_t *words, const char *text, bool ignore_case)
 
 struct facts { /* what conditions can ask about */
     const char *principal_arn, *account, *external_id, *region;
+    struct sim_request *rq; /* NULL: a simulation or a trust */
+    const json_t *context;  /* of a simulation: {"key":["value"]} */
 };
+
+static const char *user_name(const char *principal_arn)
+{
+    const char *slash = strrchr(principal_arn, '/');
+    return strstr(principal_arn, ":user/") && slash ? slash + 1 : NULL;
+}
+
+static const char *context_fact(const json_t *context, const char *key)
+{
+    const char *name;
+    json_t *values;
+    json_object_foreach ((json_t *)(uintptr_t)context, name, values)
+        if (strcasecmp(name, key) == 0)
+            return json_string_value(json_array_get(values, 0));
+    return NULL;
+}
 
 static const char *fact_of(const struct facts *f, const char *key)
 {
+    const char *told = f->context ? context_fact(f->context, key) : f->rq ? sim_request_fact(f->rq, key) : NULL;
+    if (told)
+        return told;
     if (strcasecmp(key, "aws:PrincipalArn") == 0)
         return f->principal_arn;
-    if (strcasecmp(key, "aws:PrincipalAccount") == 0 || strcasecmp(key, "aws:ResourceAccount") == 0 ||
-        strcasecmp(key, "aws:SourceAccount") == 0)
+    if (strcasecmp(key, "aws:username") == 0)
+        return user_name(f->principal_arn);
+    if (strcasecmp(key, "aws:PrincipalAccount") == 0 || strcasecmp(key, "aws:SourceAccount") == 0)
         return f->account;
     if (strcasecmp(key, "sts:ExternalId") == 0)
         return f->external_id;
     if (strcasecmp(key, "aws:RequestedRegion") == 0)
         return f->region;
-    if (strcasecmp(key, "aws:SecureTransport") == 0)
-        return "true";
+    if (strcasecmp(key, "aws:SecureTransport") == 0) /* a simulation is no connection: it does not know */
+        return f->context ? NULL : "true";
     return NULL;
+}
+
+/* ${aws:username} and other facts inside a resource. False: a fact is missing, so the resource names nothing. */
+static bool fill_in(const char *pattern, const struct facts *f, char *ret, size_t room)
+{
+    size_t used = 0;
+    for (const char *at = pattern; *at && used + 1 < room;) {
+        const char *end = at[0] == '$' && at[1] == '{' ? strchr(at, '}') : NULL;
+        if (!end) {
+            ret[used++] = *at++;
+            continue;
+        }
+        char key[100];
+        (void)snprintf(key, sizeof key, "%.*s", (int)(end - at - 2), at + 2);
+        const char *fact = fact_of(f, key);
+        if (!fact)
+            return false;
+        used += (size_t)snprintf(ret + used, room - used, "%s", fact);
+        at = end + 1;
+    }
+    ret[used < room ? used : room - 1] = '\0';
+    return used < room;
+}
+
+static bool resource_matches(const json_t *words, const char *resource, const struct facts *f)
+{
+    size_t count = json_is_array(words) ? json_array_size(words) : 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *word = json_string_value(json_is_array(words) ? json_array_get(words, i) : words);
+        char filled[700];
+        if (word && fill_in(word, f, filled, sizeof filled) && glob(filled, resource, false))
+            return true;
+    }
+    return false;
 }
 
 static bool one_condition(const char *operator, const char * key, const json_t *wanted, const struct facts *f)
@@ -184,7 +240,7 @@ static bool conditions_hold(const json_t *statement, const struct facts *f)
     return true;
 }
 
-static bool statement_covers(const json_t *statement, const char *action, const char *resource)
+static bool statement_covers(const json_t *statement, const char *action, const char *resource, const struct facts *f)
 {
     const json_t *actions = json_object_get(statement, "Action"),
                  *not_actions = json_object_get(statement, "NotAction");
@@ -193,8 +249,8 @@ static bool statement_covers(const json_t *statement, const char *action, const 
     if (actions ? !any_matches(actions, action, true) : !not_actions || any_matches(not_actions, action, true))
         return false;
     if (not_resources)
-        return !any_matches(not_resources, resource, false);
-    return resources && any_matches(resources, resource, false);
+        return !resource_matches(not_resources, resource, f);
+    return resources && resource_matches(resources, resource, f);
 }
 
 enum verdict { SILENT, ALLOWED, DENIED };
@@ -206,7 +262,7 @@ static enum verdict judge(const json_t *policy, const char *action, const char *
     size_t count = json_is_array(statements) ? json_array_size(statements) : 1;
     for (size_t i = 0; i < count; i++) {
         const json_t *statement = json_is_array(statements) ? json_array_get(statements, i) : statements;
-        if (!statement_covers(statement, action, resource) || !conditions_hold(statement, f))
+        if (!statement_covers(statement, action, resource, f) || !conditions_hold(statement, f))
             continue;
         const char *effect = json_string_value(json_object_get(statement, "Effect"));
         if (effect && strcmp(effect, "Deny") == 0)
@@ -217,35 +273,51 @@ static enum verdict judge(const json_t *policy, const char *action, const char *
     return verdict;
 }
 
-static void add_up(enum verdict *sum, const char *document, const char *action, const char *resource,
-                   const struct facts *f)
+struct judging {
+    const json_t *iam;
+    const char *action, *resource;
+    const struct facts *facts;
+    enum verdict sum;
+    struct sim_reason *why;
+};
+
+/* One policy more. The first that denies is the one that AWS names. */
+static void add_up(struct judging *j, const char *document, const char *arn, const char *source)
 {
-    const json_t *policy = document && *sum != DENIED ? sim_policy_parse(document) : NULL;
-    enum verdict one = policy ? judge(policy, action, resource, f) : SILENT;
-    if (one == DENIED || (one == ALLOWED && *sum == SILENT))
-        *sum = one;
+    const json_t *policy = document && j->sum != DENIED ? sim_policy_parse(document) : NULL;
+    enum verdict one = policy ? judge(policy, j->action, j->resource, j->facts) : SILENT;
+    if (one == DENIED) {
+        j->why->is_explicit = true;
+        (void)snprintf(j->why->policy, sizeof j->why->policy, "%s", arn);
+        (void)snprintf(j->why->source, sizeof j->why->source, "%s", source);
+    }
+    if (one == DENIED || (one == ALLOWED && j->sum == SILENT))
+        j->sum = one;
 }
 
-// NOLINTNEXTLINE(misc-no-recursion): a user and then its groups, which hold no groups
-static void add_identity(enum verdict *sum, const json_t *iam, const json_t *identity, const char *action,
-                         const char *resource, const struct facts *f)
+static void add_own(struct judging *j, const json_t *identity)
 {
     const char *name;
     json_t *document;
     json_object_foreach (json_object_get(identity, "inline"), name, document)
-        add_up(sum, json_string_value(document), action, resource, f);
+        add_up(j, json_string_value(document), "", name);
     const json_t *attached = json_object_get(identity, "attached");
     for (size_t i = 0; i < json_array_size(attached); i++) {
-        const char *arn = json_string_value(json_array_get(attached, i));
+        const char *arn = json_string_value(json_array_get(attached, i)), *slash = arn ? strrchr(arn, '/') : NULL;
         if (arn)
-            add_up(sum, document_of(iam, arn), action, resource, f);
+            add_up(j, document_of(j->iam, arn), arn, slash ? slash + 1 : arn);
     }
+}
+
+static void add_identity(struct judging *j, const json_t *identity)
+{
+    add_own(j, identity);
     const json_t *groups = json_object_get(identity, "groups");
     for (size_t i = 0; i < json_array_size(groups); i++) {
         const char *group = json_string_value(json_array_get(groups, i));
-        const json_t *found = group ? json_object_get(json_object_get(iam, "groups"), group) : NULL;
+        const json_t *found = group ? json_object_get(json_object_get(j->iam, "groups"), group) : NULL;
         if (found)
-            add_identity(sum, iam, found, action, resource, f);
+            add_own(j, found);
     }
 }
 
@@ -271,29 +343,94 @@ static const json_t *identity_of(const json_t *iam, const char *arn, bool *ret_r
     return json_object_get(json_object_get(iam, section), last + 1);
 }
 
-const char *sim_decide(struct sim_world *w, const char *account, const char *principal_arn,
-                       const json_t *session_policy, const char *action, const char *resource, const char *region)
+/* A permissions boundary allows nothing by itself; what it does not allow is refused. */
+static void add_boundary(struct judging *j, const json_t *identity)
+{
+    const char *arn =
+        json_string_value(json_object_get(json_object_get(identity, "PermissionsBoundary"), "PermissionsBoundaryArn"));
+    const char *document = arn ? document_of(j->iam, arn) : NULL;
+    if (!document || j->sum != ALLOWED)
+        return;
+    enum verdict one = judge(sim_policy_parse(document), j->action, j->resource, j->facts);
+    if (one == ALLOWED)
+        return;
+    j->why->layer = "permissions boundary";
+    j->why->is_explicit = one == DENIED;
+    j->why->boundary_silent = true;
+    (void)snprintf(j->why->policy, sizeof j->why->policy, "%s", one == DENIED ? arn : "");
+    j->sum = one == DENIED ? DENIED : SILENT;
+}
+
+/* Service control policies hold for member accounts; the management account is never restricted by them. */
+static void add_organization(struct judging *j, struct sim_world *w, const char *account)
+{
+    const char *id;
+    json_t *policy;
+    if (strcmp(account, w->account) == 0 || j->sum == DENIED)
+        return;
+    json_object_foreach (json_object_get(w->state, "policies"), id, policy) {
+        const json_t *summary = json_object_get(policy, "PolicySummary");
+        const char *type = json_string_value(json_object_get(summary, "Type"));
+        const char *content = json_string_value(json_object_get(policy, "Content"));
+        if (!type || strcmp(type, "SERVICE_CONTROL_POLICY") != 0 || !content ||
+            json_array_size(json_object_get(policy, "targets")) == 0)
+            continue;
+        const json_t *document = sim_policy_parse(content);
+        if (!document || judge(document, j->action, j->resource, j->facts) != DENIED)
+            continue;
+        const char *arn = json_string_value(json_object_get(summary, "Arn"));
+        j->sum = DENIED;
+        j->why->is_explicit = j->why->organization_deny = true;
+        j->why->layer = "service control policy";
+        (void)snprintf(j->why->policy, sizeof j->why->policy, "%s", arn ? arn : "");
+        return;
+    }
+}
+
+static enum verdict decide(struct sim_world *w, const struct sim_question *q, const struct facts *f,
+                           struct sim_reason *why)
 {
     bool root;
-    const json_t *iam = sim_account_iam(w, account);
-    const json_t *identity = identity_of(iam, principal_arn, &root);
-    struct facts f = {.principal_arn = principal_arn, .account = account, .region = region};
-    enum verdict sum = SILENT;
+    const json_t *iam = sim_account_iam(w, q->account);
+    const json_t *identity = identity_of(iam, q->principal_arn, &root);
+    struct judging j = {.iam = iam, .action = q->action, .resource = q->resource, .facts = f, .why = why};
+    *why = (struct sim_reason){.layer = "identity-based policy"};
     if (root)
-        return "allowed";
-    if (identity)
-        add_identity(&sum, iam, identity, action, resource, &f);
-    if (session_policy && sum == ALLOWED)
-        sum = judge(session_policy, action, resource, &f);
+        j.sum = ALLOWED;
+    if (identity) {
+        add_identity(&j, identity);
+        add_boundary(&j, identity);
+    }
+    add_organization(&j, w, q->account);
+    return j.sum;
+}
+
+const char *sim_decide(struct sim_world *w, const struct sim_question *q, struct sim_reason *ret_why)
+{
+    static json_t *nothing; /* a simulation knows only what it is told */
+    if (!nothing)
+        nothing = json_object();
+    struct facts f = {.principal_arn = q->principal_arn,
+                      .account = q->account,
+                      .region = "us-east-1",
+                      .context = q->context ? q->context : nothing};
+    enum verdict sum = decide(w, q, &f, ret_why);
     return sum == ALLOWED ? "allowed" : sum == DENIED ? "explicitDeny" : "implicitDeny";
 }
 
-bool sim_allowed(struct sim_request *rq, const char *action, const char *resource)
+bool sim_allowed(struct sim_request *rq, const char *action, const char *resource, struct sim_reason *ret_why)
 {
     const struct sim_session *session = sim_session_of(rq->access_key_id);
-    return strcmp(sim_decide(rq->world, rq->caller_account, rq->caller_arn, session ? session->policy : NULL, action,
-                             resource, rq->region),
-                  "allowed") == 0;
+    struct facts f = {.principal_arn = rq->caller_arn, .account = rq->caller_account, .region = rq->region, .rq = rq};
+    struct sim_question q = {
+        .account = rq->caller_account, .principal_arn = rq->caller_arn, .action = action, .resource = resource};
+    enum verdict sum = decide(rq->world, &q, &f, ret_why);
+    if (sum == ALLOWED && session && session->policy) {
+        sum = judge(session->policy, action, resource, &f);
+        ret_why->layer = "session policy";
+        ret_why->is_explicit = sum == DENIED;
+    }
+    return sum == ALLOWED;
 }
 
 /* ---- trusts ---- */

@@ -247,82 +247,6 @@ void sim_request_done(struct sim_request *rq)
     rq->bucket = rq->key = rq->path = NULL;
 }
 
-/* ---- permission ---- */
-
-static const char *s3_permission(const char *action)
-{
-    static const char *const names[][2] = {
-        {"HeadBucket", "ListBucket"},
-        {"ListObjectsV2", "ListBucket"},
-        {"ListBuckets", "ListAllMyBuckets"},
-        {"HeadObject", "GetObject"},
-        {"GetBucketEncryption", "GetEncryptionConfiguration"},
-        {"PutBucketEncryption", "PutEncryptionConfiguration"},
-        {"DeleteBucketEncryption", "PutEncryptionConfiguration"},
-        {"GetPublicAccessBlock", "GetBucketPublicAccessBlock"},
-        {"PutPublicAccessBlock", "PutBucketPublicAccessBlock"},
-        {"DeletePublicAccessBlock", "PutBucketPublicAccessBlock"},
-        {"DeleteBucketOwnershipControls", "PutBucketOwnershipControls"},
-        {"DeleteBucketTagging", "PutBucketTagging"},
-        {"GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"},
-        {"PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"},
-        {"DeleteBucketLifecycle", "PutLifecycleConfiguration"},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i][0], action) == 0)
-            return names[i][1];
-    return action;
-}
-
-static void iam_resource(struct sim_request *rq, char *ret, size_t room)
-{
-    static const struct {
-        const char *param, *section, *word;
-    } kinds[] = {{"RoleName", "roles", "role"}, {"UserName", "users", "user"}, {"GroupName", "groups", "group"}};
-    json_t *iam = sim_account_iam(rq->world, rq->caller_account);
-    const char *path = sim_param(rq, "Path");
-    for (size_t i = 0; i < 3; i++) {
-        const char *name = sim_param(rq, kinds[i].param);
-        if (!name[0])
-            continue;
-        const json_t *found = json_object_get(json_object_get(iam, kinds[i].section), name);
-        const char *arn = json_string_value(json_object_get(found, "Arn"));
-        if (arn)
-            (void)snprintf(ret, room, "%s", arn);
-        else
-            (void)snprintf(ret, room, "arn:aws:iam::%s:%s%s%s", rq->caller_account, kinds[i].word, path[0] ? path : "/",
-                           name);
-        return;
-    }
-    if (sim_param(rq, "PolicyArn")[0])
-        (void)snprintf(ret, room, "%s", sim_param(rq, "PolicyArn"));
-    else if (sim_param(rq, "PolicyName")[0])
-        (void)snprintf(ret, room, "arn:aws:iam::%s:policy%s%s", rq->caller_account, path[0] ? path : "/",
-                       sim_param(rq, "PolicyName"));
-}
-
-static bool is_permitted(struct sim_request *rq)
-{
-    char action[200], resource[700] = "*";
-    if (strcmp(rq->action, "GetCallerIdentity") == 0)
-        return true; /* AWS lets anybody who can sign ask this */
-    if (strcmp(rq->service, "sts") == 0 && strcmp(rq->action, "AssumeRole") == 0)
-        (void)snprintf(resource, sizeof resource, "%s", sim_param(rq, "RoleArn"));
-    if (strcmp(rq->service, "iam") == 0)
-        iam_resource(rq, resource, sizeof resource);
-    if (strcmp(rq->service, "s3") == 0 && rq->bucket && rq->bucket[0])
-        (void)snprintf(resource, sizeof resource, "arn:aws:s3:::%s%s%s", rq->bucket, rq->key[0] ? "/" : "", rq->key);
-    (void)snprintf(action, sizeof action, "%s:%s", sim_action_prefix(rq->service),
-                   strcmp(rq->service, "s3") == 0 ? s3_permission(rq->action) : rq->action);
-    if (sim_allowed(rq, action, resource))
-        return true;
-    enum sim_protocol protocol = sim_protocol_of(rq->service);
-    sim_error(rq, protocol == SIM_JSON ? 400 : 403,
-              protocol == SIM_QUERY || protocol == SIM_S3 ? "AccessDenied" : "AccessDeniedException",
-              "User: %s is not authorized to perform: %s on resource: %s", rq->caller_arn, action, resource);
-    return false;
-}
-
 /* ---- the way through ---- */
 
 static bool region_fits(struct sim_request *rq)
@@ -370,7 +294,7 @@ void sim_serve(struct sim_request *rq, const struct sim_raw *raw, enum sim_fault
     if (sim_authenticate(rq, raw) && region_fits(rq) && (op = op_of(rq)) && sim_request_parse(rq, raw)) {
         if (fault == SIM_THROTTLE || fault == SIM_BEFORE) {
             sim_fault_answer(rq, fault);
-        } else if (is_permitted(rq)) {
+        } else if (sim_permitted(rq)) {
             op->handle(rq);
             if (op->mutates)
                 sim_trail_request(rq);

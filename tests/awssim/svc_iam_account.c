@@ -197,6 +197,37 @@ static void get_account_authorization_details(struct sim_request *rq)
 
 /* ---- SimulatePrincipalPolicy ---- */
 
+/* ContextEntries as {"key":["value"]}. */
+static json_t *context_of(const json_t *params)
+{
+    json_t *context = json_object();
+    const json_t *entries = json_object_get(params, "ContextEntries");
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        const json_t *one = json_array_get(entries, i);
+        json_t *values = json_object_get(one, "ContextKeyValues");
+        json_object_set(context, svc_text(one, "ContextKeyName"), values);
+    }
+    return context;
+}
+
+static json_t *one_evaluation(struct sim_world *w, const struct sim_question *q)
+{
+    struct sim_reason why = {0};
+    const char *decision = sim_decide(w, q, &why);
+    json_t *matched = json_array();
+    if (why.is_explicit && why.source[0])
+        json_array_append_new(matched,
+                              json_pack("{s:s, s:s}", "SourcePolicyId", why.source, "SourcePolicyType", "IAM Policy"));
+    json_t *one = json_pack("{s:s, s:s, s:s, s:o, s:[]}", "EvalActionName", q->action, "EvalResourceName", q->resource,
+                            "EvalDecision", decision, "MatchedStatements", matched, "MissingContextValues");
+    if (why.boundary_silent)
+        json_object_set_new(one, "PermissionsBoundaryDecisionDetail",
+                            json_pack("{s:s}", "AllowedByPermissionsBoundary", "false"));
+    if (why.organization_deny)
+        json_object_set_new(one, "OrganizationsDecisionDetail", json_pack("{s:s}", "AllowedByOrganizations", "false"));
+    return one;
+}
+
 static void simulate_principal_policy(struct sim_request *rq)
 {
     const char *source = sim_param(rq, "PolicySourceArn");
@@ -211,18 +242,20 @@ static void simulate_principal_policy(struct sim_request *rq)
     }
     if (!iam_get(rq, role ? IAM_ROLE : strstr(source, ":group/") ? IAM_GROUP : IAM_USER, name + 1))
         return;
-    json_t *all = json_array();
+    json_t *all = json_array(), *context = context_of(rq->params);
     size_t many = json_array_size(resources) > 0 ? json_array_size(resources) : 1;
     for (size_t i = 0; i < json_array_size(actions); i++)
         for (size_t k = 0; k < many; k++) {
             const char *action = json_string_value(json_array_get(actions, i));
             const char *resource = json_string_value(json_array_get(resources, k));
-            const char *decision = sim_decide(rq->world, rq->caller_account, source, NULL, action ? action : "",
-                                              resource ? resource : "*", "us-east-1");
-            json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:[], s:[]}", "EvalActionName", action ? action : "",
-                                                 "EvalResourceName", resource ? resource : "*", "EvalDecision",
-                                                 decision, "MatchedStatements", "MissingContextValues"));
+            struct sim_question q = {.account = rq->caller_account,
+                                     .principal_arn = source,
+                                     .action = action ? action : "",
+                                     .resource = resource ? resource : "*",
+                                     .context = context};
+            json_array_append_new(all, one_evaluation(rq->world, &q));
         }
+    json_decref(context);
     iam_page(rq, NULL, "EvaluationResults", all);
 }
 

@@ -258,6 +258,35 @@ static void twist_no_admin(struct make *m)
     json_object_set_new(user, "attached", json_pack("[s]", "arn:aws:iam::aws:policy/ReadOnlyAccess"));
 }
 
+/* Administrator, and yet: a guard rail of the customer's own, through a group, denies what the import must do. */
+static void twist_explicit_deny(struct make *m)
+{
+    json_t *user = handed_user(m), *groups = make_map(m, "iam", "groups");
+    make_iam_policy(m, "GuardRails",
+                    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"Look\",\"Effect\":\"Allow\",\"Action\":"
+                    "\"iam:Get*\",\"Resource\":\"*\"},{\"Sid\":\"DenyNewRoles\",\"Effect\":\"Deny\",\"Action\":"
+                    "[\"iam:CreateRole\",\"iam:UpdateAssumeRolePolicy\"],\"Resource\":\"*\"}]}");
+    json_object_set_new(groups, "Everybody",
+                        json_pack("{s:s, s:s, s:s, s:o, s:s, s:[o], s:{}}", "Path", "/", "GroupName", "Everybody",
+                                  "GroupId", "AGPAEVERYBODY23456789", "Arn",
+                                  svc_textf("arn:aws:iam::%s:group/Everybody", m->w->account), "CreateDate",
+                                  "2020-01-01T00:00:00Z", "attached",
+                                  svc_textf("arn:aws:iam::%s:policy/GuardRails", m->w->account), "inline"));
+    json_object_set_new(user, "groups", json_pack("[s]", "Everybody"));
+}
+
+/* Administrator inside a permissions boundary that knows nothing of billing. */
+static void twist_boundary(struct make *m)
+{
+    make_iam_policy(
+        m, "Boundary",
+        "{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\",\"NotAction\":[\"tax:*\",\"cur:Put*\"],"
+        "\"Resource\":\"*\"}}");
+    json_object_set_new(handed_user(m), "PermissionsBoundary",
+                        json_pack("{s:s, s:o}", "PermissionsBoundaryType", "Policy", "PermissionsBoundaryArn",
+                                  svc_textf("arn:aws:iam::%s:policy/Boundary", m->w->account)));
+}
+
 static void twist_admin_by_group(struct make *m)
 {
     json_t *user = handed_user(m);
@@ -382,6 +411,8 @@ static const struct twist {
     {"no_organization", twist_no_organization},
     {"org_mismatch", twist_org_mismatch},
     {"no_admin", twist_no_admin},
+    {"explicit_deny", twist_explicit_deny},
+    {"permissions_boundary", twist_boundary},
     {"root_access_keys", twist_root_keys},
     {"partner_conflict", twist_partner_conflict},
     {"tax_rejected", twist_tax_rejected},

@@ -17,7 +17,7 @@ ALLOWED = {
     "common/http": ["common/base"],
     "common/redis": ["common/base", "common/codec"],
     "common/queue": ["common/base", "common/codec", "common/crypto", "common/redis"],
-    "common/aws": ["common/base", "common/codec", "common/crypto", "common/http"],
+    "common/aws": ["common/base", "common/codec", "common/policy", "common/crypto", "common/http"],
     "common/proof": ["common/base", "common/codec", "common/crypto"],
     "common/report": ["common/base", "common/codec", "common/policy", "common/proof"],
     "worker": ["common", "worker"],
