@@ -113,6 +113,8 @@ enum step_result step_wait_aws(struct step *s, uint64_t again_ms, const char *wh
 /* Holds the import for an operator's decision; DONE once somebody accepted it with a reason (signal "accept").
  * `details` is shown with the question; takes the reference. */
 enum step_result step_hold(struct step *s, enum err_code code, json_t *details, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Halts all writers of the fleet, durably, until a person releases it; once for each `id`. Reads go on. */
+enum step_result step_halt_fleet(struct step *s, const char *id, const char *reason);
 /* Ends the try: by the code's own retry class. Always FAIL. */
 enum step_result step_fail(struct step *s, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* One more fault of the same kind of input (preflight): {code, owner, text, fix} appended to the failure's list. */

@@ -52,6 +52,8 @@ const struct http_route api_routes[] = {
     {"GET", "/v1/playbooks", playbooks_get, 0, HTTP_LOCAL},
     {"GET", "/v1/errors", errors_get, 0, HTTP_LOCAL},
     {"GET", "/v1/fleet", fleet_get, 0, 0},
+    {"POST", "/v1/fleet:halt", fleet_halt, SMALL, 0},
+    {"POST", "/v1/fleet:release", fleet_release, SMALL, 0},
     {"POST", "/v1/audit", audit_post, SMALL, 0},
 };
 const size_t api_route_count = ARRAY_LEN(api_routes);

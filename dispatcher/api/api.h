@@ -97,6 +97,8 @@ void profiles_put(struct http_request *r, void *arg);
 void playbooks_get(struct http_request *r, void *arg);
 void errors_get(struct http_request *r, void *arg);
 void fleet_get(struct http_request *r, void *arg);
+void fleet_halt(struct http_request *r, void *arg);
+void fleet_release(struct http_request *r, void *arg);
 void audit_post(struct http_request *r, void *arg);
 void health_get(struct http_request *r, void *arg);
 void ready_get(struct http_request *r, void *arg);

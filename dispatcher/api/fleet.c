@@ -1,5 +1,7 @@
 /* The fleet from above: state, audit, health, metrics. */
 #include "common/base/mem.h"
+#include "common/log/log.h"
+#include "common/queue/queue_fleet.h"
 #include "dispatcher/api/api.h"
 #include "dispatcher/api/openapi.h"
 
@@ -14,6 +16,18 @@ static void replied(void *arg, const struct err *err, json_t *value)
     }
 }
 
+/* Stats with the halt: in one answer, because nobody should look at a fleet's numbers and miss that it stands still. */
+static void halt_read(void *arg, const struct err *err, json_t *value)
+{
+    struct op *op = arg;
+    if (!err) {
+        json_object_update(op->value, value);
+        json_decref(value);
+        value = json_incref(op->value);
+    }
+    replied(op, err, value);
+}
+
 static void stats_read(void *arg, const struct err *err, json_t *value)
 {
     struct op *op = arg;
@@ -25,6 +39,9 @@ static void stats_read(void *arg, const struct err *err, json_t *value)
                            (json_int_t)profile_version(op->api->store->profile), "digest",
                            profile_digest(op->api->store->profile)));
         json_put_str(value, "warnings", queue_warnings(op->api->store->queue));
+        op->value = value;
+        queue_fleet_get(op->api->store->queue, halt_read, op);
+        return;
     }
     replied(op, err, value);
 }
@@ -33,6 +50,53 @@ void fleet_get(struct http_request *r, void *arg)
 {
     struct api *api = arg;
     queue_stats(api->store->queue, stats_read, op_new(api, r));
+}
+
+/* ---- Halt and release ---- */
+static void ordered(void *arg, const struct err *err)
+{
+    struct op *op = arg;
+    if (err)
+        op_fail(op, err, NULL);
+    else
+        queue_fleet_get(op->api->store->queue, replied, op);
+}
+
+static bool read_order(struct op *op, const char *what)
+{
+    if (!op_read_body(op, false) || !op_check_fields(op, "reason,by", "reason,by"))
+        return false;
+    log_event(LOG_WARN, "fleet.decision", "what", what, "by", json_str_at(op->body, "by"), "reason",
+              json_str_at(op->body, "reason"), NULL);
+    return true;
+}
+
+static void halt_start(struct op *op)
+{
+    if (read_order(op, "halt"))
+        queue_fleet_halt(op->api->store->queue,
+                         &(struct queue_halt){.id = "",
+                                              .import_id = "",
+                                              .reason = json_str_at(op->body, "reason"),
+                                              .by = json_str_at(op->body, "by")},
+                         ordered, op);
+}
+
+static void release_start(struct op *op)
+{
+    if (read_order(op, "release"))
+        queue_fleet_release(op->api->store->queue, json_str_at(op->body, "reason"), json_str_at(op->body, "by"),
+                            ordered, op);
+}
+
+void fleet_halt(struct http_request *r, void *arg)
+{
+    op_start(arg, r, halt_start);
+}
+
+void fleet_release(struct http_request *r, void *arg)
+{
+    op_start(arg, r, release_start);
 }
 
 void audit_post(struct http_request *r, void *arg)
@@ -130,17 +194,31 @@ static void queue_metrics(const json_t *stats, struct str *out)
     }
 }
 
-static void metrics_read(void *arg, const struct err *err, json_t *value)
+static void metrics_end(void *arg, const struct err *err, json_t *value)
 {
     struct op *op = arg;
     AUTO_STR struct str out;
     str_init(&out, 1 << 20);
     own_metrics(op->api, &out);
-    if (!err)
-        queue_metrics(value, &out);
+    if (op->value)
+        queue_metrics(op->value, &out);
+    if (!err && value) {
+        head(&out, "fleet_halted", "gauge", "Whether all writers of the fleet are halted.");
+        str_addf(&out, "orgimport_fleet_halted %d\n", json_bool_at(value, "halted") ? 1 : 0);
+    }
     json_decref(value);
     http_reply(op->r, 200, "text/plain; version=0.0.4; charset=utf-8", str_take(&out));
     op_end(op);
+}
+
+static void metrics_read(void *arg, const struct err *err, json_t *value)
+{
+    struct op *op = arg;
+    op->value = value; /* NULL when there is none: op_end lets go of it */
+    if (err)
+        metrics_end(op, err, NULL);
+    else
+        queue_fleet_get(op->api->store->queue, metrics_end, op);
 }
 
 /* Without Redis there are still the dispatcher's own numbers: a scrape never fails because of it. */

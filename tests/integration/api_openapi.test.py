@@ -95,7 +95,7 @@ def prepare(fleet):
 
 
 # Written last, in this order: each takes away what the others need.
-ORDER = ["getPlan", "approvePlan", "applyPlan", "acceptImport", "pauseImport", "resumeImport", "retryImport", "recheckTask", "doneTask", "rejectTask", "cancelImport", "undoImport"]
+ORDER = ["haltFleet", "releaseFleet", "getPlan", "approvePlan", "applyPlan", "acceptImport", "pauseImport", "resumeImport", "retryImport", "recheckTask", "doneTask", "rejectTask", "cancelImport", "undoImport"]
 MAY_FAIL = {"lookForDrift": 409, "rejectTask": 409, "retryImport": 409, "acceptImport": 409}  # the state may have moved on; then the conflict is the documented answer
 
 

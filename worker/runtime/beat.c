@@ -3,7 +3,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "common/queue/queue.h"
+#include "common/queue/queue_fleet.h"
 
 #include <stdlib.h>
 
@@ -15,6 +15,8 @@ struct beat {
     struct beat_options options;
     struct beat_shard *shards;
     _Atomic uint64_t ticked_boot_ms;
+    _Atomic uint64_t clear_boot_ms; /* when we last asked and heard that the fleet is not halted; 0 never */
+    _Atomic bool is_halted;
     uv_async_t async;
     uv_thread_t thread;
     uv_mutex_t lock;
@@ -48,6 +50,39 @@ static void beat_one(struct beat *b, struct beat_shard *s)
     atomic_store(&s->is_news, true);
 }
 
+/* Counted from before the question: what was true then may have ended since. */
+static void ask_halt(struct beat *b)
+{
+    uint64_t asked = env_boot_ms(b->options.env);
+    bool is_halted = false;
+    struct err err = {0};
+    if (!b->ctx)
+        return;
+    if (queue_fleet_is_halted(b->ctx, b->options.prefix, &is_halted, &err)) {
+        log_error(LOG_WARN, "beat.halt_unknown", &err, NULL); /* writers stop when it stays so */
+        if (b->ctx->err) {
+            redisFree(b->ctx);
+            b->ctx = NULL;
+        }
+        return;
+    }
+    if (atomic_exchange(&b->is_halted, is_halted) != is_halted)
+        log_event(LOG_WARN, is_halted ? "fleet.halted" : "fleet.released", NULL);
+    if (!is_halted)
+        atomic_store(&b->clear_boot_ms, asked);
+}
+
+bool beat_may_write(const struct beat *b)
+{
+    uint64_t clear = atomic_load(&b->clear_boot_ms);
+    return !atomic_load(&b->is_halted) && clear && env_boot_ms(b->options.env) < clear + b->options.lease_ms;
+}
+
+bool beat_is_halted(const struct beat *b)
+{
+    return atomic_load(&b->is_halted);
+}
+
 static bool loop_lives(struct beat *b)
 {
     uint64_t now = env_boot_ms(b->options.env), at = atomic_load(&b->ticked_boot_ms);
@@ -66,6 +101,7 @@ static void beat_all(struct beat *b)
         b->ctx = redis_connect_blocking(&b->options.redis, CONNECT_TIMEOUT_MS, &err);
     if (!b->ctx)
         log_error(LOG_WARN, "beat.no_connection", &err, NULL);
+    ask_halt(b);
     for (uint32_t i = 0; i < b->options.shard_count; i++)
         if (loop_lives(b))
             beat_one(b, &b->shards[i]);
@@ -107,6 +143,7 @@ int beat_start(uv_loop_t *loop, const struct beat_options *options, struct beat 
         mem_free(b);
         return -1;
     }
+    ask_halt(b); /* known before the first step could want to write */
     ASSERT(uv_async_init(loop, &b->async, news) == 0);
     b->async.data = b;
     ASSERT(uv_mutex_init(&b->lock) == 0 && uv_cond_init(&b->wake) == 0);

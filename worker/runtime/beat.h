@@ -30,5 +30,9 @@ struct beat_options {
 };
 NODISCARD int beat_start(uv_loop_t *loop, const struct beat_options *options, struct beat **ret, struct err *err);
 struct beat_shard *beat_shard(struct beat *b, uint32_t shard);
-void beat_tick(struct beat *b); /* the loop lives */
-void beat_stop(struct beat *b); /* joins the thread; frees when the loop has let go */
+/* Whether calls that change something may be signed now: within the last lease time Redis has said that the fleet is
+ * not halted, and nothing newer says that it is. */
+bool beat_may_write(const struct beat *b);
+bool beat_is_halted(const struct beat *b); /* as last heard */
+void beat_tick(struct beat *b);            /* the loop lives */
+void beat_stop(struct beat *b);            /* joins the thread; frees when the loop has let go */

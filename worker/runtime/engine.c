@@ -39,6 +39,7 @@ static json_t *worker_facts(struct engine *e)
         json_make("{s:s, s:s, s:i, s:I, s:I, s:b}", "name", *given ? given : name, "version", ORGIMPORT_VERSION, "pid",
                   (int)getpid(), "uptime_ms", (json_int_t)(engine_boot_ms(e) - e->started_boot_ms), "held",
                   (json_int_t)e->hold_count, "draining", e->is_draining);
+    json_put_bool(facts, "halted", e->beat && beat_is_halted(e->beat));
     json_put(facts, "steps",
              json_make("{s:I, s:I, s:I, s:I, s:I, s:I}", "done", (json_int_t)n->done, "retried", (json_int_t)n->retried,
                        "failed", (json_int_t)n->failed, "waited", (json_int_t)n->waited, "interrupted",
@@ -273,6 +274,26 @@ static uint32_t beat_interval_ms(const struct config *c)
     return (uint32_t)(spare < lease / 3 ? spare : lease / 3);
 }
 
+/* ---- The halt of all writers ---- */
+static bool may_write(void *self)
+{
+    const struct engine *e = self;
+    return e->beat && beat_may_write(e->beat);
+}
+
+static void halt_fleet(void *self, const json_t *args, void (*done)(void *arg, const struct err *err), void *arg)
+{
+    struct engine *e = self;
+    log_event(LOG_ERROR, "fleet.halt", "import", json_str_at(args, "import"), "reason", json_str_at(args, "reason"),
+              NULL);
+    queue_fleet_halt(e->queue,
+                     &(struct queue_halt){.id = json_str_at(args, "id"),
+                                          .reason = json_str_at(args, "reason"),
+                                          .by = "fingerprint_after",
+                                          .import_id = json_str_at(args, "import")},
+                     done, arg);
+}
+
 static void queue_ready(void *arg, const struct err *err)
 {
     struct engine *e = arg;
@@ -355,6 +376,9 @@ static int start_aws(struct engine *e, struct err *err)
         (struct gate_tools){/* intent + 10 s + 300 s of signature life + answer: the 330 s of the settle rule */
                             .sign_within_ms = is_simulated ? 1000 : 10000,
                             .call_timeout_ms = (uint64_t)config_int(c, CONFIG_CALL_TIMEOUT_MS),
+                            .may_write = may_write,
+                            .halt = halt_fleet,
+                            .halt_self = e,
                             .session = {.env = env_system(),
                                         .aws = e->aws,
                                         .later = e->later,

@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "common/queue/queue.h"
+#include "common/queue/queue_fleet.h"
 #include "worker/runtime/beat.h"
 #include "worker/runtime/engine.h"
 #include "worker/runtime/gate.h"

@@ -81,6 +81,8 @@ void passage_free(struct passage *p)
         events_forget(p);
     if (p->mail)
         mail_forget(p->mail);
+    if (p->halt)
+        halt_forget(p->halt);
     later_cancel(p->later);
     if (p->identity)
         aws_identity_unref(p->identity);
@@ -257,6 +259,10 @@ static void leave(struct passage *p)
     bool is_customer = p->op->who == AWS_AS_CUSTOMER;
     const char *account = p->identity ? p->identity->account_id : "";
     struct aws_grant grant = {.ops = manifest_of(p), .account_id = is_customer ? gate_account(g) : account};
+    if (halt_forbids(p)) {
+        halt_refuse(p);
+        return;
+    }
     if (p->op->mutates)
         gate_forget_reads(g);
     p->state = PASSAGE_SENT;
@@ -377,6 +383,8 @@ void gate_call(struct gate *g, struct step_call *call)
     } else if (call->op == &step_op_mail) {
         p->state = PASSAGE_MAIL;
         p->mail = mail_send(g->tools.mail, call->args, mailed, p);
+    } else if (call->op == &step_op_halt) {
+        halt_ask(p);
     } else if (call->op == &step_op_events) {
         events_ask(p);
     } else if (!may_share(call) || !take_shared(p)) {

@@ -28,6 +28,11 @@ struct gate_tools { /* shared, borrowed */
     void *draw_self;
     void (*draw)(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
     void (*undraw)(void *self, later_fn *go, void *arg);
+    /* Whether a call that changes something may be signed now (the fleet is not halted). NULL: always. */
+    bool (*may_write)(void *self);
+    void *halt_self;
+    /* Halts all writers of the fleet: args {id, import, reason}. NULL: only said to have been done (tests). */
+    void (*halt)(void *self, const json_t *args, void (*done)(void *arg, const struct err *err), void *arg);
     /* Where answers go; NULL: step_answered(). Tests stand between to lose or change them. */
     void *answer_self;
     void (*answer)(void *self, struct step_call *call, const struct step_answer *answer);

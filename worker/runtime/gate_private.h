@@ -36,6 +36,7 @@ struct passage { /* one call on its way */
     struct aws_call *sent;
     struct later_item *later;
     struct mail_job *mail;
+    struct halt_job *halt;
     char key[65];           /* of the read that polls share; "" not shared */
     uint64_t began_boot_ms; /* a write's intent is that old at least */
 };
@@ -58,6 +59,12 @@ void passage_begin(struct passage *p);
 void passage_answer(struct passage *p, const struct step_answer *answer);
 void passage_fail(struct passage *p, const struct err *err);
 const char *gate_account(const struct gate *g);
+
+/* gate_halt.c */
+bool halt_forbids(const struct passage *p);
+void halt_refuse(struct passage *p); /* answers later */
+void halt_ask(struct passage *p);
+void halt_forget(struct halt_job *job);
 
 /* gate_events.c */
 void events_ask(struct passage *p);

@@ -26,6 +26,12 @@ static bool host_has_identity(void *self, enum aws_identity_kind who)
     return who < AWS_AS_NOBODY && (who == AWS_AS_CUSTOMER || e->own.sessions[who]);
 }
 
+static bool host_is_halted(void *self)
+{
+    const struct engine *e = self;
+    return !beat_may_write(e->beat);
+}
+
 static void host_call(void *self, struct step_call *call)
 {
     const struct run *r = step_host_data(call->step);
@@ -242,6 +248,7 @@ void runs_init(struct engine *e)
                                       .now_ms = host_now,
                                       .random = host_random,
                                       .has_identity = host_has_identity,
+                                      .is_halted = host_is_halted,
                                       .call = host_call,
                                       .cancel = host_cancel,
                                       .save = host_save,

@@ -16,6 +16,13 @@ const struct aws_op step_op_mail = {.name = "runtime:mail",
                                     .family = "runtime",
                                     .mutates = true,
                                     .settle = SETTLE_RESEND};
+const struct aws_op step_op_halt = {.name = "runtime:halt",
+                                    .service = &runtime_service,
+                                    .action = "halt",
+                                    .permission = "",
+                                    .family = "runtime",
+                                    .mutates = true,
+                                    .settle = SETTLE_RESEND};
 const struct aws_op step_op_events = {
     .name = "runtime:events", .service = &runtime_service, .action = "events", .permission = "", .family = "runtime"};
 
@@ -143,6 +150,8 @@ static enum step_result give(struct step *s, struct step_call *c, const char *co
             *ret = step_keep(s, json_make("{s:s, s:s}", "error", c->aws_code, "message", c->err.text));
             return STEP_DONE;
         }
+        if (c->err.code == ERR_FLEET_HALTED)
+            return step_must_wait_for_release(s);
         return step_fail_with(s, &c->err, c->op->who == AWS_AS_CUSTOMER);
     default:
         return STEP_WAIT;

@@ -11,6 +11,7 @@ void step_rules_live(struct step_rules *ret, uint64_t poll_ms)
                                .settle_own_slow_ms = 30000,
                                .backoff_base_ms = 1000,
                                .backoff_cap_ms = 300000,
+                               .halt_look_ms = 10000,
                                .poll_ms = poll_ms,
                                .wait_scale_ppm = 1000000};
 }
@@ -22,6 +23,7 @@ void step_rules_simulated(struct step_rules *ret, uint64_t settle_ms, uint64_t p
     if (settle_ms)
         ret->settle_ms = ret->settle_slow_ms = settle_ms;
     ret->settle_own_ms = ret->settle_own_slow_ms = 100;
+    ret->halt_look_ms = 1000;
     ret->backoff_base_ms = 50;
     ret->backoff_cap_ms = 2000;
     /* Steps name their intervals for the real AWS; a fleet that polls people faster looks at AWS faster, too. */
@@ -318,6 +320,28 @@ enum step_result step_play(struct step *s)
     return r;
 }
 
+static bool could_write(const struct step *s)
+{
+    for (const struct aws_op *const *op = s->in.def->ops; op && *op; op++)
+        if ((*op)->mutates)
+            return true;
+    return false;
+}
+
+/* While the fleet is halted a step that could write is not even begun; what it has sent is still awaited and recorded. */
+static bool is_halted(const struct step *s)
+{
+    return s->host->is_halted && could_write(s) && s->host->is_halted(s->host->self);
+}
+
+static enum step_result wait_for_release(struct step *s)
+{
+    step_clear_entry(s);
+    s->kept = json_array();
+    s->result = json_object();
+    return step_must_wait_for_release(s);
+}
+
 void step_enter(struct step *s)
 {
     ASSERT(s->magic == STEP_MAGIC && !s->is_inside && !s->has_ended);
@@ -328,7 +352,7 @@ void step_enter(struct step *s)
             step_finish_interrupted(s);
         return;
     }
-    enum step_result r = step_play(s);
+    enum step_result r = is_halted(s) ? wait_for_release(s) : step_play(s);
     if (r == STEP_DONE)
         r = step_settle_rest(s);
     decide(s, r);

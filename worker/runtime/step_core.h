@@ -46,6 +46,7 @@ struct step_rules {
     uint64_t settle_own_ms;      /* wait after our own lost answer: its connection is closed by then */
     uint64_t settle_own_slow_ms; /* the same where AWS would do it twice: its back end may still be at work */
     uint64_t backoff_base_ms, backoff_cap_ms;
+    uint64_t halt_look_ms;   /* a writer looks so often whether the fleet has been released */
     uint64_t poll_ms;        /* first interval of human steps */
     uint32_t wait_scale_ppm; /* waits that steps ask for, times this per million (simulated fleets are in a hurry) */
 };
@@ -65,6 +66,7 @@ enum step_call_state {
 /* What the runtime itself offers beside AWS; `op` of such calls. */
 extern const struct aws_op step_op_identity; /* facts as step_identity gives them */
 extern const struct aws_op step_op_mail;     /* args {to, subject, text}; facts {"sent":bool,"how"} */
+extern const struct aws_op step_op_halt;     /* args {id, import, reason}: halts all writers of the fleet */
 extern const struct aws_op step_op_events;   /* args {region, fresh_ms}; facts: array of events */
 /* Big values of a step (step_keep_chunk). Put: store step_chunk_of(call) by content; facts {"$blob", "bytes"}.
  * Get: args are such facts; facts are the value, null when it is gone. A host without a store answers null to both. */
@@ -111,6 +113,7 @@ struct step_host {
     uint64_t (*now_ms)(void *self); /* Redis's clock as well as it is known */
     void (*random)(void *self, void *bytes, size_t len);
     bool (*has_identity)(void *self, enum aws_identity_kind who);
+    bool (*is_halted)(void *self);                      /* all writers of the fleet; NULL: never */
     void (*call)(void *self, struct step_call *call);   /* answer later through step_answered */
     void (*cancel)(void *self, struct step_call *call); /* no answer afterwards */
     /* One at a time per step; step_saved() later. Texts are borrowed during the call. */

@@ -53,6 +53,8 @@ void step_line(struct step *s, json_t *line);
 void step_line_of_save(struct step *s); /* before a journal is handed out */
 /* Ends the function with a wait; the strongest of several wins, the earliest look of equals. */
 enum step_result step_must_wait(struct step *s, enum wait_kind kind, uint64_t ms, enum blocking_party party);
+/* The fleet is halted: nothing is wrong with the step, so it waits and costs no attempt. */
+enum step_result step_must_wait_for_release(struct step *s);
 enum step_result step_fail_with(struct step *s, const struct err *err, bool is_of_call);
 uint64_t step_scaled(const struct step *s, uint64_t ms);
 void step_wake(struct step *s);

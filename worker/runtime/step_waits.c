@@ -188,6 +188,24 @@ enum step_result step_mail(struct step *s, const char *key, const char *to, cons
                     NULL, NULL);
 }
 
+enum step_result step_halt_fleet(struct step *s, const char *id, const char *reason)
+{
+    return step_ask(s,
+                    &(struct ask){.key = step_text(s, "halt/%.16s", id),
+                                  .op = &step_op_halt,
+                                  .args = json_make("{s:s, s:s, s:s}", "id", id, "import",
+                                                    json_str_at(s->in.import, "id"), "reason", reason)},
+                    NULL, NULL);
+}
+
+/* Not all at once after a release, and not for ever the same one first. */
+enum step_result step_must_wait_for_release(struct step *s)
+{
+    uint64_t every = s->host->rules->halt_look_ms;
+    step_set_str(s, "waits_for", "release of the fleet: all writers are halted");
+    return step_must_wait(s, WAIT_AWS, every / 2 + random_below(s, (uint32_t)(every / 2 + 1)), PARTY_OPERATOR);
+}
+
 enum step_result step_identity(struct step *s, const json_t **ret)
 {
     return step_ask(s, &(struct ask){.key = "runtime/identity", .op = &step_op_identity}, NULL, ret);

@@ -156,6 +156,9 @@ static enum step_result ask(struct step *s, const json_t *verdict, const json_t 
             s, ERR_FINGERPRINT_UNEXPLAINED, json_incref((json_t *)(uintptr_t)details),
             "%zu difference%s that no step declared and nobody's event explains (%zu explained); first: %.120s", count,
             count == 1 ? "" : "s", foreign, first);
+    TRY(step_halt_fleet(
+        s, json_str_at(details, "digest"),
+        step_text(s, "%s of %s: %.300s", verdict_name(VERDICT_DISRUPTED), step_var(s, "account_id"), first)));
     return step_hold(s, ERR_FINGERPRINT_DISRUPTED, json_incref((json_t *)(uintptr_t)details),
                      "%zu finding%s against our own work; first: %.160s", count, count == 1 ? "" : "s", first);
 }

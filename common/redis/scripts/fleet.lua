@@ -1412,6 +1412,32 @@ local function tokens(keys, args)
     return { granted, granted < want and math.ceil((100000 - have) / max(rate, 1)) or 0 }
 end
 
+-- KEYS[1]: f:{g}:fleet. args: halt or release, id of the finding, line for the log, end of the log as the caller saw it.
+-- {0} done, {1} nothing to do, {2} not halted, {3, end} the log has grown: build the line again.
+local function fleet(keys, args)
+    local got = redis.call('HMGET', keys[1], 'halt', 'head', 'id:' .. args[2])
+    local halts, head = args[1] == 'halt', got[2] or '0:'
+    if halts and args[2] ~= '' and got[3] then
+        return { 1 }
+    elseif not halts and not got[1] then
+        return { 2 }
+    elseif head ~= args[4] then
+        return { 3, head }
+    end
+    local n, hash = tonumber(string.match(args[3], '"n":(%d+)')), string.match(args[3], '"hash":"(%x+)"')
+    redis.call('RPUSH', keys[1] .. ':log', args[3])
+    redis.call('HSET', keys[1], 'head', string.format('%d:%s', n, hash))
+    if not halts then
+        redis.call('HDEL', keys[1], 'halt')
+    elseif not got[1] then
+        redis.call('HSET', keys[1], 'halt', args[3])
+    end
+    if halts and args[2] ~= '' then
+        redis.call('HSET', keys[1], 'id:' .. args[2], n)
+    end
+    return { 0 }
+end
+
 -- args: schema, mode, shard count. Writes what is missing; gives what is there: schema, min_client, mode, shards.
 local function setup(keys, args)
     local meta = sub(keys[1], 1, -2) .. 'meta'
@@ -1442,6 +1468,7 @@ register('beat', beat, OOM)
 register('close', close, OOM)
 register('tick', tick, OOM)
 register('tokens', tokens, OOM)
+register('fleet', fleet, OOM)
 register('signal', signal, OOM)
 register('cancel', function(keys, args) return decide(keys, args, cancel) end, OOM)
 register('pause', function(keys, args) return decide(keys, args, function(c, r) return set_paused(c, r, true) end) end, OOM)

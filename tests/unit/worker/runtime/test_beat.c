@@ -17,7 +17,7 @@
 
 static _Atomic uint64_t boot_ms = 100000;
 static _Atomic uint32_t beats;
-static _Atomic bool says_gone;
+static _Atomic bool says_gone, says_halted, says_nonsense;
 static char path[108];
 static int listener;
 
@@ -42,6 +42,10 @@ static void serve(void *arg)
     (void)arg;
     while (fd >= 0 && (n = read(fd, bytes, sizeof bytes - 1)) > 0) {
         bytes[n] = 0;
+        if (strstr(bytes, "HEXISTS")) {
+            say(fd, atomic_load(&says_nonsense) ? "+what\r\n" : atomic_load(&says_halted) ? ":1\r\n" : ":0\r\n");
+            continue;
+        }
         if (!strstr(bytes, "beat_1")) {
             say(fd, "+OK\r\n");
             continue;
@@ -83,6 +87,8 @@ static int setup(void **state)
     (void)snprintf(url, sizeof url, "unix://%s", path);
     atomic_store(&beats, 0);
     atomic_store(&says_gone, false);
+    atomic_store(&says_halted, false);
+    atomic_store(&says_nonsense, false);
     struct beat_options options = {.env = &fake_env,
                                    .redis = {.url = url, .client_name = "", .env = env_system()},
                                    .prefix = "f",
@@ -157,12 +163,50 @@ static void tells_that_the_session_is_gone(void **state)
     assert_int_equal(atomic_load(&s->lease_until), 0);
 }
 
+static void a_halt_is_known_with_the_next_beat(void **state)
+{
+    struct rig *r = *state;
+    atomic_store(&beat_shard(r->beat, 0)->session, 7);
+    assert_true(beat_may_write(r->beat)); /* asked before the first beat */
+    atomic_store(&says_halted, true);
+    wait_for_beats(2);
+    assert_false(beat_may_write(r->beat));
+    assert_true(beat_is_halted(r->beat));
+    atomic_store(&says_halted, false);
+    wait_for_beats(2);
+    assert_true(beat_may_write(r->beat));
+}
+
+/* Nobody writes on what was true a lease time ago. */
+static void who_hears_nothing_for_a_lease_stops_writing(void **state)
+{
+    struct rig *r = *state;
+    atomic_store(&beat_shard(r->beat, 0)->session, 7);
+    atomic_store(&says_nonsense, true);
+    wait_for_beats(2);
+    assert_true(beat_may_write(r->beat));
+    atomic_store(&boot_ms, 100000 + 29999);
+    beat_tick(r->beat);
+    assert_true(beat_may_write(r->beat));
+    atomic_store(&boot_ms, 100000 + 30000);
+    beat_tick(r->beat);
+    wait_for_beats(2);
+    assert_false(beat_may_write(r->beat));
+    assert_false(beat_is_halted(r->beat));
+    atomic_store(&says_nonsense, false);
+    wait_for_beats(2);
+    assert_true(beat_may_write(r->beat));
+    atomic_store(&boot_ms, 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counts_the_lease_from_before_the_beat, setup, teardown),
         cmocka_unit_test_setup_teardown(withholds_the_beat_when_the_loop_is_silent, setup, teardown),
         cmocka_unit_test_setup_teardown(tells_that_the_session_is_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_halt_is_known_with_the_next_beat, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_hears_nothing_for_a_lease_stops_writing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
