@@ -20,6 +20,7 @@ from botocore.credentials import Credentials
 # Calls of sts, iam and s3 that moto does not answer truthfully, and why. Everything else of the three is moto's.
 NOT_MOTO = {
     "iam:SimulatePrincipalPolicy": "moto has no such call",
+    "iam:ListOrganizationsFeatures": "moto has no such call",
     "iam:GetAccountSummary": "moto hard-codes root's second factor and keys as absent; root lives in awssim",
     "iam:ListVirtualMFADevices": "root's devices are put there by the people of awssim",
 }
