@@ -196,6 +196,32 @@ static const char *foreign_some_account(struct sim_world *w, const json_t *args)
     return act_arg(args, "account", last ? last : "");
 }
 
+/* Where an account is, as ListAccounts tells it: "o-1/r-1/ou-1/111122223333/". */
+static void foreign_set_path(struct sim_world *w, const char *account, const char *parent)
+{
+    char path[512], longer[512], at[64];
+    (void)snprintf(path, sizeof path, "%s/", account);
+    (void)snprintf(at, sizeof at, "%s", parent);
+    for (int depth = 0; depth < 8 && at[0] != '\0'; depth++) {
+        (void)snprintf(longer, sizeof longer, "%.60s/%.440s", at, path);
+        memcpy(path, longer, sizeof path);
+        const char *above = "", *holder;
+        json_t *node;
+        json_object_foreach (act_map(w, "tree", "children"), holder, node) {
+            const json_t *ous = json_object_get(node, "ous");
+            for (size_t i = 0; i < json_array_size(ous); i++)
+                if (svc_is(json_string_value(json_array_get(ous, i)), at))
+                    above = holder;
+        }
+        (void)snprintf(longer, sizeof longer, "%s", above);
+        (void)snprintf(at, sizeof at, "%.63s", longer);
+    }
+    const char *org = svc_text(json_object_get(w->state, "organization"), "Id");
+    json_t *one = json_object_get(json_object_get(w->state, "accounts"), account);
+    if (json_object_get(one, "Paths"))
+        json_object_set_new(one, "Paths", json_pack("[o]", svc_textf("%s/%s", org, path)));
+}
+
 static const char *foreign_move_account(struct sim_world *w, const json_t *args)
 {
     const char *account = foreign_some_account(w, args), *parent, *to = act_arg(args, "to", "");
@@ -209,11 +235,45 @@ static const char *foreign_move_account(struct sim_world *w, const json_t *args)
             continue;
         json_array_remove(from, at);
         json_array_append_new(json_object_get(node, "accounts"), json_string(account));
+        foreign_set_path(w, account, parent);
         foreign_event(w, args, "MoveAccount", "organizations.amazonaws.com",
                       json_pack("{s:s, s:s}", "accountId", account, "destinationParentId", parent));
         return NULL;
     }
     return "there is nowhere to move it to";
+}
+
+/* Anything at all, for tests: {"path": ["iam","groups","Ops"], "value": .. or null to delete}; with "event" and
+ * "source" it leaves an event of that name. The objects above the last part are made when they are not there. */
+static const char *foreign_edit(struct sim_world *w, const json_t *args)
+{
+    const json_t *path = json_object_get(args, "path");
+    json_t *at = w->state, *value = json_object_get(args, "value");
+    size_t count = json_array_size(path);
+    if (count == 0)
+        return "path is missing";
+    for (size_t i = 0; i + 1 < count; i++) {
+        const char *name = json_string_value(json_array_get(path, i));
+        size_t index = name ? (size_t)strtoul(name, NULL, 10) : 0;
+        json_t *next = json_is_array(at) ? json_array_get(at, index) : json_object_get(at, name ? name : "");
+        if (next == NULL && json_is_object(at) && name) {
+            next = json_object();
+            json_object_set_new(at, name, next);
+        }
+        at = next;
+    }
+    const char *last = json_string_value(json_array_get(path, count - 1));
+    if (json_is_array(at))
+        json_array_append(at, value);
+    else if (!json_is_object(at) || !last)
+        return "there is no such place";
+    else if (value == NULL || json_is_null(value))
+        json_object_del(at, last);
+    else
+        json_object_set(at, last, value);
+    if (act_arg(args, "event", "")[0] != '\0')
+        foreign_event(w, args, act_arg(args, "event", ""), act_arg(args, "source", "iam.amazonaws.com"), json_object());
+    return NULL;
 }
 
 static const char *foreign_new_account(struct sim_world *w, const json_t *args)
@@ -441,5 +501,6 @@ const struct act foreign_acts[] = {
     {"foreign.delete_report", foreign_delete_report},
     {"foreign.contact", foreign_contact},
     {"foreign.tax_inheritance", foreign_tax_inheritance},
+    {"foreign.edit", foreign_edit},
     {NULL, NULL},
 };

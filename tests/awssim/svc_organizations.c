@@ -68,8 +68,8 @@ static bool begins_empty(const struct sim_request *rq, size_t count)
            svc_one_of(rq->action, "ListAccounts,ListDelegatedAdministrators,ListHandshakesForOrganization");
 }
 
-/* Answers one page of `all` (taken). */
-static void answer_page(struct sim_request *rq, const char *name, json_t *all)
+/* Answers one page of `all` (taken), each through `shown` when there is one: only what is sent is made. */
+static void answer_page_as(struct sim_request *rq, const char *name, json_t *all, json_t *(*shown)(const json_t *))
 {
     size_t start, max, count = json_array_size(all);
     if (!page_of(rq, &start, &max)) {
@@ -80,7 +80,7 @@ static void answer_page(struct sim_request *rq, const char *name, json_t *all)
     bool empty = begins_empty(rq, count);
     size_t i = start;
     for (; !empty && i < count && i - start < max; i++)
-        json_array_append(page, json_array_get(all, i));
+        json_array_append_new(page, shown ? shown(json_array_get(all, i)) : json_incref(json_array_get(all, i)));
     json_decref(all);
     json_t *reply = json_pack("{s:o}", name, page);
     if (empty)
@@ -88,6 +88,11 @@ static void answer_page(struct sim_request *rq, const char *name, json_t *all)
     else if (i < count)
         json_object_set_new(reply, "NextToken", svc_page_token(i));
     sim_ok_json(rq, reply);
+}
+
+static void answer_page(struct sim_request *rq, const char *name, json_t *all)
+{
+    answer_page_as(rq, name, all, NULL);
 }
 
 static json_t *list_at(struct sim_request *rq, const char *path)
@@ -126,8 +131,8 @@ static void list_accounts(struct sim_request *rq)
     const char *id;
     json_t *account;
     json_object_foreach (json_object_get(rq->world->state, "accounts"), id, account)
-        json_array_append_new(all, account_reply(account));
-    answer_page(rq, "Accounts", all);
+        json_array_append(all, account);
+    answer_page_as(rq, "Accounts", all, account_reply);
 }
 
 static void describe_account(struct sim_request *rq)

@@ -125,8 +125,9 @@ uint64_t make_past(struct make *m, unsigned days_min, unsigned days_max)
 
 void make_member_account(const struct make *m, unsigned n, char ret[13])
 {
+    /* Three digits count the members; beyond 999 the first digit of the number goes on. */
     unsigned long long base = strtoull(m->w->account, NULL, 10);
-    (void)snprintf(ret, 13, "%012llu", (base + n) % 1000000000000u);
+    (void)snprintf(ret, 13, "%012llu", (base + n % 1000 + n / 1000 * 100000000000u) % 1000000000000u);
 }
 
 json_t *make_section(struct make *m, const char *name)

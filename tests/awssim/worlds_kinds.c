@@ -442,13 +442,15 @@ void make_twist(struct make *m)
             twists[i].change(m);
 }
 
+#define MEMBERS_MAX 5000 /* what AWS grants on request; the account numbers would do for 6,999 */
+
 unsigned make_size(struct make *m)
 {
     unsigned max = sim_accounts_max ? sim_accounts_max : 25;
     if (svc_is(m->kind, "large"))
         max = sim_accounts_max ? sim_accounts_max : 300;
-    if (max > 999)
-        max = 999;
+    if (max > MEMBERS_MAX)
+        max = MEMBERS_MAX;
     if (svc_is(m->kind, "large"))
         return max - 1;
     if (svc_is(m->kind, "single_account") || svc_is(m->kind, "no_organization"))

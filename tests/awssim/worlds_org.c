@@ -35,7 +35,7 @@ static void org_place(struct make *m, const char *parent, const char *list, cons
 /* ---- The tree
  * ---------------------------------------------------------------------------------------------------------- */
 
-#define UNITS_MAX 64
+#define UNITS_MAX 512
 
 struct units {
     unsigned count;

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 
 from fleet import skip, until
 
@@ -14,7 +16,7 @@ PATIENCE = 150
 class World:
     """awssim with people, beside a fleet; real workers; customers submitted through the command line."""
 
-    def __init__(self, fleet, orgs, latency_ms=20):
+    def __init__(self, fleet, orgs, latency_ms=20, kinds="healthy", accounts_max=8, seed=5):
         self.fleet, self.workers, self.logs = fleet, [], []
         for program in ("orgimport-awssim", "orgimport-worker", "orgimport"):
             if not os.path.exists(os.path.join(fleet.bin, program)):
@@ -28,7 +30,7 @@ class World:
         self.sim_log = open(name("sim.log"), "ab")
         self.sim = subprocess.Popen(
             [os.path.join(fleet.bin, "orgimport-awssim"), "--listen=127.0.0.1:0", "--address-file=" + address, "--orgs=%d" % orgs,
-             "--seed=5", "--kinds=healthy", "--accounts-max=8", "--latency-ms=%d" % latency_ms, "--effects=" + self.effects_file,
+             "--seed=%d" % seed, "--kinds=" + kinds, "--accounts-max=%d" % accounts_max, "--latency-ms=%d" % latency_ms, "--effects=" + self.effects_file,
              "--customers=" + self.customers, "--credentials=" + self.keys, "--operator-credentials=" + self.operator,
              "--people=http://" + self.dispatcher.address.replace("http://", ""), "--people-token-file=" + fleet.token_file,
              "--people-delay-ms=200"], stdout=self.sim_log, stderr=self.sim_log)
@@ -37,14 +39,27 @@ class World:
         if not self.endpoint.startswith("http"):
             self.endpoint = "http://" + self.endpoint
 
-    def worker(self, *flags, redis=None, lease_ms=LEASE_MS, endpoints=None, env=None):
+    def sim_ask(self, path, body=None):
+        """The simulator's own door: worlds, acts, faults."""
+        data = json.dumps(body).encode() if body is not None else None
+        with urllib.request.urlopen(urllib.request.Request(self.endpoint + "/_sim/" + path, data=data), timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def act(self, management_account, what, **args):
+        try:
+            said = self.sim_ask("world/%s/act" % management_account, {"what": what, "args": args})
+        except urllib.error.HTTPError as why:
+            said = json.loads(why.read())
+        assert said.get("done"), (what, said)
+
+    def worker(self, *flags, redis=None, lease_ms=LEASE_MS, endpoints=None, env=None, rate=100000):
         n = len(self.workers) + 1
         log = os.path.join(self.fleet.dir, "worker-%d.log" % n)
         self.logs.append(log)
         with open(log, "ab") as file:
             self.workers.append(subprocess.Popen(
                 [os.path.join(self.fleet.bin, "orgimport-worker"), "--redis=unix://" + (redis or self.fleet.socket), "--keys=" + self.fleet.keys,
-                 "--mode=sim", "--endpoints=" + (endpoints or self.endpoint), "--sim-credentials=" + self.operator, "--rate-scale-pct=100000",
+                 "--mode=sim", "--endpoints=" + (endpoints or self.endpoint), "--sim-credentials=" + self.operator, "--rate-scale-pct=%d" % rate,
                  "--lease-ms=%d" % lease_ms, "--call-timeout-ms=1500", "--settle-ms=1600", "--poll-ms=200", "--name=w%d" % n,
                  "--health-socket=" + self.socket(n), "--shards=%d" % self.fleet.shards, *flags], stdout=file, stderr=file,
                 env=dict(os.environ, **(env or {}))))
@@ -106,10 +121,10 @@ class World:
         self.sim_log.close()
 
 
-def with_world(orgs):
+def with_world(orgs, **more):
     def wrap(test):
         def inner(fleet):
-            world = World(fleet, orgs)
+            world = World(fleet, orgs, **more)
             try:
                 test(world)
             except Exception:

@@ -40,8 +40,10 @@ struct session {
     bool no_source_identity; /* the role's trust does not let us name ourselves that way */
 };
 
-static const char *const sections[] = {
-    [AWS_AS_OPERATOR] = "operator", [AWS_AS_PARTNER] = "partner", [AWS_AS_TRUSTED] = "trusted"};
+static const char *const sections[] = {[AWS_AS_CUSTOMER] = "customer",
+                                       [AWS_AS_OPERATOR] = "operator",
+                                       [AWS_AS_PARTNER] = "partner",
+                                       [AWS_AS_TRUSTED] = "trusted"};
 static const char *const profiles[] = {
     [AWS_AS_OPERATOR] = NULL, [AWS_AS_PARTNER] = "orgimport-partner", [AWS_AS_TRUSTED] = "orgimport-trusted"};
 
@@ -336,34 +338,12 @@ static struct aws_identity *open_sealed(struct session *s, struct err *err)
     return i;
 }
 
-// NOLINTNEXTLINE(misc-no-recursion): one level: the operator's session has none above it
-static void open_customer(struct session *s)
-{
-    if (str_eq(json_str_at(s->import, "access.method"), "role")) {
-        if (!s->operator_session) { /* a worker without AWS credentials of its own can still do the key route */
-            struct err none = {0};
-            (void)err_set(&none, ERR_OPERATOR_CREDENTIALS,
-                          "this worker has no AWS credentials to assume the customer's role with");
-            fail(s, &none);
-            return;
-        }
-        s->state = SESSION_WAITS_OPERATOR;
-        session_use(s->operator_session, operator_ready, s);
-        return;
-    }
-    struct err err = {0};
-    struct aws_identity *i = open_sealed(s, &err);
-    if (i)
-        begin_assert(s, i);
-    else
-        fail(s, &err);
-}
-
 static int read_own(struct session *s, struct aws_identity **ret, struct aws_profile_role *ret_role, struct err *err)
 {
+    const char *given = s->kind == AWS_AS_CUSTOMER ? s->tools.customer_profile : NULL;
     if (s->tools.is_simulated)
-        return aws_credentials_file(s->tools.sim_credentials, sections[s->kind], ret, err);
-    return aws_credentials_default(profiles[s->kind], ret, ret_role, err);
+        return aws_credentials_file(s->tools.sim_credentials, given ? given : sections[s->kind], ret, err);
+    return aws_credentials_default(given ? given : profiles[s->kind], ret, ret_role, err);
 }
 
 static void open_own(struct session *s)
@@ -386,6 +366,33 @@ static void open_own(struct session *s)
                                          .as = i,
                                          .rate_key = sections[s->kind]});
     aws_identity_unref(i);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): one level: the operator's session has none above it
+static void open_customer(struct session *s)
+{
+    if (s->tools.is_customers_own && str_eq(json_str_at(s->import, "access.method"), "own")) {
+        open_own(s);
+        return;
+    }
+    if (str_eq(json_str_at(s->import, "access.method"), "role")) {
+        if (!s->operator_session) { /* a worker without AWS credentials of its own can still do the key route */
+            struct err none = {0};
+            (void)err_set(&none, ERR_OPERATOR_CREDENTIALS,
+                          "this worker has no AWS credentials to assume the customer's role with");
+            fail(s, &none);
+            return;
+        }
+        s->state = SESSION_WAITS_OPERATOR;
+        session_use(s->operator_session, operator_ready, s);
+        return;
+    }
+    struct err err = {0};
+    struct aws_identity *i = open_sealed(s, &err);
+    if (i)
+        begin_assert(s, i);
+    else
+        fail(s, &err);
 }
 
 bool session_is_configured(struct session *s)

@@ -17,6 +17,10 @@ struct session_tools { /* shared, borrowed */
     bool is_simulated;
     const char *keys_dir;        /* private halves of the sealing keys */
     const char *sim_credentials; /* simulated fleets: credentials file with the sections below */
+    /* Only where the customer runs us (snapshot_run.c): access.method "own" is their own credential chain. A fleet
+     * never sets it, or an import's document could make a worker read with the operator's rights. */
+    bool is_customers_own;
+    const char *customer_profile; /* then: profile, or section of the file; NULL the default */
 };
 
 /* The operator's own: operator, partner or trusted. Live: the default chain, profiles "orgimport-partner" and

@@ -244,6 +244,18 @@ static enum step_result read_equal(struct walk *w, json_t *sections, json_t **re
 }
 
 /* ---- The whole ---- */
+/* Who recomputes the root must look into the same regions: a trail or an instance in another one would not be seen. */
+static json_t *regions_asked(struct step *s, const json_t *sections)
+{
+    json_t *buckets = json_array(), *bucket = NULL;
+    const char *name = NULL;
+    json_object_foreach (json_object_get(sections, "s3"), name, bucket)
+        json_array_append_new(buckets, json_incref(json_object_get(bucket, "region")));
+    json_t *regions = reading_regions_of(s, buckets);
+    json_decref(buckets);
+    return regions;
+}
+
 static const char *all_sections(struct step *s)
 {
     AUTO_STR struct str list;
@@ -261,6 +273,7 @@ enum step_result fingerprint_read_sections(struct step *s, const char *name, con
     json_t *fingerprint =
         step_keep(s, json_make("{s:O,s:O,s:I}", "sections", found, "unstable", unstable, "taken_ms",
                                (json_int_t)step_now(s, step_text(s, "%s%staken", name, name[0] ? "/" : ""))));
+    json_put(fingerprint, "regions", regions_asked(s, found));
     fingerprint_seal(fingerprint);
     *ret = fingerprint;
     return STEP_DONE;

@@ -38,16 +38,15 @@ static void add_once(json_t *list, const char *text)
         json_array_append_new(list, json_string(text));
 }
 
-json_t *reading_regions(struct reading *r)
+json_t *reading_regions_of(struct step *s, const json_t *of_buckets)
 {
-    const json_t *facts = reading_ask(r, "buckets", &s3_list_buckets, NULL);
     json_auto_t *seen = json_array();
     size_t i = 0;
     json_t *one = NULL;
-    json_array_foreach (json_object_get(facts, "buckets"), i, one)
-        add_once(seen, reading_bucket_region(r, one));
-    add_once(seen, step_var(r->s, "region"));
-    const json_t *more = json_at(step_import(r->s), "vars.regions"); /* a snapshot taken by hand names them */
+    json_array_foreach ((json_t *)(uintptr_t)of_buckets, i, one)
+        add_once(seen, json_is_string(one) ? json_string_value(one) : "");
+    add_once(seen, step_var(s, "region"));
+    const json_t *more = json_at(step_import(s), "vars.regions"); /* a snapshot taken by hand names them */
     for (i = 0; i < json_array_size(more); i++)
         add_once(seen, json_string_value(json_array_get(more, i)));
     json_sort_by(seen, NULL);
@@ -57,6 +56,17 @@ json_t *reading_regions(struct reading *r)
             json_array_append(regions, one);
     }
     return regions;
+}
+
+json_t *reading_regions(struct reading *r)
+{
+    const json_t *facts = reading_ask(r, "buckets", &s3_list_buckets, NULL);
+    json_auto_t *of_buckets = json_array();
+    size_t i = 0;
+    json_t *one = NULL;
+    json_array_foreach (json_object_get(facts, "buckets"), i, one)
+        json_array_append_new(of_buckets, json_string(reading_bucket_region(r, one)));
+    return reading_regions_of(r->s, of_buckets);
 }
 
 /* ---- Trails ---- */

@@ -56,6 +56,7 @@ json_t *reading_pick(const json_t *from, const char *fields);
 void reading_lists(struct reading *r);
 /* Regions in use, as far as buckets and the import tell: us-east-1 first. Array of texts, new reference. */
 json_t *reading_regions(struct reading *r);
+json_t *reading_regions_of(struct step *s, const json_t *of_buckets);
 /* A bucket's region; "" while it is not known. */
 const char *reading_bucket_region(struct reading *r, const json_t *bucket);
 
