@@ -17,6 +17,14 @@ struct reconcile_who {         /* how our calls sign themselves in CloudTrail */
 /* Whether an event was caused by this import. */
 bool reconcile_is_ours(const struct reconcile_who *who, const json_t *event);
 
+/* Events out of a customer's own export: a trail's file {"Records": [event]}, the answer of `aws cloudtrail
+ * lookup-events`
+ * {"Events": [{"CloudTrailEvent": text}]}, or an array of either. Reads and what cannot be read are left out. New
+ * reference. */
+json_t *reconcile_read(const json_t *export);
+/* How the import of a bundle's payload signs itself. Borrowed from it. */
+struct reconcile_who reconcile_who_of(const json_t *payload);
+
 /* `until_ms`: events were asked for up to this time; what is younger than `late_ms` before it may still come.
  * {"writes": n, "matched": n, "by_name": n (of these without a common request id), "refused": n events of calls that
  * AWS refused, "late": [write], "missing": [write], "lacking": [event]} write: {step, key, op, n, at_ms, request_id};

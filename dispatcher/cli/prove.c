@@ -11,6 +11,7 @@
 #include "common/proof/bundle_check.h"
 #include "common/proof/ledger_chain.h"
 #include "common/proof/ledger_story.h"
+#include "common/proof/reconcile.h"
 #include "common/report/report.h"
 
 #include <string.h>
@@ -229,14 +230,52 @@ static void print_check(const struct cli *cli, const struct bundle_report *r)
     cli_print_value(cli, all);
 }
 
+/* The ledger against what the customer's own CloudTrail says, both ways. EXIT_PROOF when they disagree. */
+static int check_trail(const struct cli *cli, const struct bundle_report *r, const char *path)
+{
+    struct err err;
+    AUTO_FREE char *bytes = NULL;
+    size_t len = 0;
+    if (file_read(path, BUNDLE_BYTES_MAX, &bytes, &len, &err) != 0)
+        return cli_error(cli, &err);
+    json_auto_t *export = json_read(bytes, len, 0, &err);
+    if (!export)
+        return cli_error(cli, &err);
+    const json_t *payload = json_object_get(r->bundle, "payload");
+    struct reconcile_who who = reconcile_who_of(payload);
+    json_auto_t *events = reconcile_read(export);
+    json_auto_t *found = reconcile(&who, json_at(payload, "ledger.lines"), events, UINT64_MAX, 0);
+    size_t missing = json_array_size(json_object_get(found, "missing")),
+           lacking = json_array_size(json_object_get(found, "lacking"));
+    if (cli_is_json(cli)) {
+        cli_print_value(cli, found);
+    } else {
+        printf(
+            "CloudTrail: of %lld writes in the ledger %lld have their event, %zu do not; %zu events of our session are "
+            "not in the ledger\n",
+            (long long)json_int_at(found, "writes"), (long long)json_int_at(found, "matched"), missing, lacking);
+        for (size_t i = 0; i < missing; i++)
+            printf("  no event: %s of %s, request %s\n",
+                   json_str_at(json_array_get(json_at(found, "missing"), i), "op"),
+                   json_str_at(json_array_get(json_at(found, "missing"), i), "step"),
+                   json_str_at(json_array_get(json_at(found, "missing"), i), "request_id"));
+        for (size_t i = 0; i < lacking; i++)
+            printf("  not in the ledger: %s, event %s\n",
+                   json_str_at(json_array_get(json_at(found, "lacking"), i), "name"),
+                   json_str_at(json_array_get(json_at(found, "lacking"), i), "id"));
+    }
+    return missing + lacking ? EXIT_PROOF : EXIT_OK;
+}
+
 int cli_verb_verify(struct cli *cli)
 {
-    const char *key = NULL;
-    const struct cli_flag flags[] = {{"key", &key, NULL}};
+    const char *key = NULL, *trail = NULL;
+    const struct cli_flag flags[] = {{"key", &key, NULL}, {"cloudtrail", &trail, NULL}};
     int code = EXIT_OK;
     struct err err;
     unsigned char public_key[SIGN_PUBLIC_BYTES];
     const char *path = word_of(cli, flags, ARRAY_LEN(flags), "verify needs a FILE", &code);
+    int of_trail = EXIT_OK;
     AUTO_FREE char *bytes = NULL;
     size_t len = 0;
     if (!path)
@@ -247,6 +286,9 @@ int cli_verb_verify(struct cli *cli)
     bundle_check(bytes, len, key ? public_key : NULL, &r);
     print_check(cli, &r);
     code = bundle_is_good(&r) ? EXIT_OK : EXIT_PROOF;
+    if (trail && r.bundle)
+        of_trail = check_trail(cli, &r, trail);
+    code = of_trail != EXIT_OK ? of_trail : code;
     bundle_report_done(&r);
     return code;
 }

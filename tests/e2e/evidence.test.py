@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../tools"))
@@ -172,6 +173,33 @@ def roots_that_were_handed_out(ref, key, folder):
     assert "handed the root" in story and story.rstrip().endswith(shown["root"]) and "wrote iam:CreateRole" in story, story[-500:]
 
 
+def the_customers_own_cloudtrail_agrees(refs, state, folder, key):
+    """Both ways, offline: each write of the ledger has its event there, each event of our session its line here."""
+    address = open(os.path.join(state, "awssim.address"), encoding="utf-8").read().strip()
+    accounts = {world["external_ref"]: world["account"] for world in json.load(open(os.path.join(state, "worlds.json"), encoding="utf-8"))}
+    for ref in refs:
+        with urllib.request.urlopen("%s/_sim/world/%s" % (address, accounts[ref])) as reply:
+            rows = json.load(reply)["state"]["trail_events"]
+        bundle = os.path.join(folder, "trail.bundle")
+        must("evidence", ref, "--out", bundle)
+
+        def against(events, bundle=bundle):
+            path = write(folder, "trail.json", json.dumps({"Records": events}).encode())
+            done = subprocess.run([*NO_NETWORK, "env", "-i", FIRST, "verify", bundle, "--key", key, "--cloudtrail", path], cwd=folder, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout
+        events = [row["CloudTrailEvent"] for row in rows]
+        code, said = against(events)
+        assert code == 0 and " 0 do not; 0 events" in said, (ref, said)
+        import_id = json.loads(open(bundle, "rb").read())["payload"]["import"]["id"]
+        ours_there = [event for event in events if import_id in json.dumps(event)]
+        assert len(ours_there) >= 8, (ref, len(ours_there))
+        code, said = against([event for event in events if event is not ours_there[0]])
+        assert code == 6 and "no event: " in said, said
+        rogue = dict(ours_there[0], eventID="made-up", requestID="made-up", eventName="DeleteUser")
+        code, said = against(events + [rogue])
+        assert code == 6 and "not in the ledger: DeleteUser" in said, said
+
+
 def report_is_made_offline(ref, folder, secrets):
     """The page out of the fleet and the page out of the file are one; nothing in it is loaded, nothing secret is in it."""
     one, other, bundle = (os.path.join(folder, name) for name in ("one.html", "other.html", "report.json"))
@@ -219,6 +247,7 @@ def main():
         # The first reader looks at more (what follows from the rest for readers); it never passes what the second one refuses.
         assert not [case for case in one_way if case[1][0]], one_way[:3]
         roots_that_were_handed_out(refs[0], key, empty)
+        the_customers_own_cloudtrail_agrees(refs[:6], state, empty, key)
         report_is_made_offline(refs[1], empty, secrets)
         misuse_is_named(refs[0], empty)
         print("%d bundles, both readers agree on %d; %d signed by the right key were only refused by the stricter one" % (total, total - len(one_way), len(one_way)))

@@ -167,6 +167,36 @@ static void s3_events_have_names_of_their_own(void **state)
     assert_int_equal(count(r, "missing") + count(r, "lacking"), 0);
 }
 
+/* Both ways in which AWS hands events out, and an array of them. */
+static void an_export_is_read_in_all_its_forms(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"Records\":[{\"eventID\":\"e\",\"eventTime\":\"2026-11-23T10:00:00Z\",\"eventName\":\"CreateRole\","
+        "\"readOnly\":false,"
+        "\"requestID\":\"r1\",\"userIdentity\":{\"arn\":\"a\",\"sessionContext\":{\"sourceIdentity\":\"imp_00abc\"}}},"
+        "7,"
+        "{\"eventTime\":\"2026-11-23T10:00:00Z\",\"readOnly\":true}]}",
+        "{\"Events\":[{\"CloudTrailEvent\":\"{\\\"eventID\\\":\\\"e\\\",\\\"eventTime\\\":\\\"2026-11-23T10:00:00Z\\\","
+        "\\\"requestID\\\":\\\"r1\\\",\\\"userIdentity\\\":{\\\"sessionContext\\\":{\\\"sourceIdentity\\\":"
+        "\\\"imp_00abc\\\"}}}\"},{\"CloudTrailEvent\":\"{\"}]}",
+        "[{\"eventID\":\"e\",\"eventTime\":\"2026-11-23T10:00:00Z\",\"requestID\":\"r1\",\"userIdentity\":{"
+        "\"sessionContext\":"
+        "{\"sourceIdentity\":\"imp_00abc\"}}}]"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct err err;
+        json_auto_t *export = json_read(texts[i], strlen(texts[i]), 0, &err);
+        assert_non_null(export);
+        json_auto_t *events = reconcile_read(export);
+        assert_int_equal(json_array_size(events), 1);
+        assert_string_equal(json_str_at(events, "0.request_id"), "r1");
+        assert_true(reconcile_is_ours(&by_role, json_array_get(events, 0)));
+    }
+    json_auto_t *rubbish = json_string("x");
+    json_auto_t *none = reconcile_read(rubbish);
+    assert_int_equal(json_array_size(none), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +208,7 @@ int main(void)
         cmocka_unit_test(refusals_stand_beside_the_write_that_was_taken),
         cmocka_unit_test(writes_elsewhere_need_no_event_here),
         cmocka_unit_test(s3_events_have_names_of_their_own),
+        cmocka_unit_test(an_export_is_read_in_all_its_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
