@@ -45,7 +45,7 @@ class SimFleet:
              "--health-socket=" + os.path.join(self.fleet.dir, "w%d.sock" % n), "--shards=%d" % self.fleet.shards, *flags],
             stdout=log, stderr=log))
 
-    def cli(self, *words, timeout=300):
+    def cli(self, *words, timeout=90):
         return subprocess.run([os.path.join(self.fleet.bin, "orgimport"), *words, "--url=" + self.url,
                                "--token-file=" + self.fleet.token_file], capture_output=True, text=True, check=False, timeout=timeout,
                               env=dict(os.environ, ORGIMPORT_STATE_DIR=os.path.join(self.fleet.dir, "state")))
