@@ -164,6 +164,27 @@ static const json_t *before(const struct foresight *f, const struct foresight_ef
     return NULL;
 }
 
+/* As the write would say it, so that the two can be compared. New reference. */
+static json_t *before_shown(const struct foresight_effect *e, const json_t *was)
+{
+    static const char *const told_only[] = {"status", "jurisdiction", "taxDocumentMetadatas", "ReportStatus"};
+    const char *key;
+    json_t *value;
+    if (!was)
+        return json_null();
+    if (str_eq(e->before_path, "tags")) {
+        json_t *list = json_array();
+        json_object_foreach ((json_t *)(uintptr_t)was, key, value)
+            (void)json_array_append_new(list, json_make("{s:s, s:O}", "Key", key, "Value", value));
+        json_sort_by(list, "Key");
+        return list;
+    }
+    json_t *shown = json_deep_copy(was);
+    for (size_t i = 0; json_is_object(shown) && i < ARRAY_LEN(told_only); i++)
+        (void)json_object_del(shown, told_only[i]);
+    return shown;
+}
+
 static void note_write(struct foresight *f, const struct ask *ask, const char *digest)
 {
     const struct foresight_effect *e = foresight_effect_of(ask->op->name);
@@ -173,7 +194,7 @@ static void note_write(struct foresight *f, const struct ask *ask, const char *d
     json_put(one, "why", filled(e->why, ask->args));
     const json_t *was = *e->before_op ? before(f, e, ask->args) : NULL;
     if (*e->before_op)
-        json_put(one, "before", was ? json_deep_copy(was) : json_null());
+        json_put(one, "before", before_shown(e, was));
     if (*e->document)
         json_put_str(one, "document", e->document);
     if (str_eq(e->verb, "change") && *e->before_op && !was && str_starts(ask->op->name, "tax:"))
@@ -275,7 +296,9 @@ static enum step_result plan_read(struct foresight *f, struct ask *ask, const ch
         enum step_result r = live_read(f, ask, digest, &live);
         if (r != STEP_DONE)
             return r;
-        facts = json_has(live, "error") ? json_incref((json_t *)(uintptr_t)live) : fold(f, ask, json_deep_copy(live));
+        /* A refusal is an answer, and nothing that was planned makes AWS say anything else. */
+        bool is_as_told = json_has(live, "error") || !f->write_count;
+        facts = is_as_told ? json_incref((json_t *)(uintptr_t)live) : fold(f, ask, json_deep_copy(live));
     }
     *ret = step_keep(f->inner, facts);
     remember(f, ask, facts);
