@@ -328,7 +328,8 @@ static bool could_write(const struct step *s)
     return false;
 }
 
-/* While the fleet is halted a step that could write is not even begun; what it has sent is still awaited and recorded. */
+/* While the fleet is halted a step that could write is not even begun; what it has sent is still awaited and recorded.
+ */
 static bool is_halted(const struct step *s)
 {
     return s->host->is_halted && could_write(s) && s->host->is_halted(s->host->self);
