@@ -11,13 +11,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-struct person { /* one task, seen through the eyes of who does it */
-    const char *task_id, *step, *import_id;
-    const json_t *task, *data;
-    char account[16], kind[48], mfa[16], access[8], mark[8];
-    unsigned tries;
-};
-
 static struct {
     char self[256], fleet[256], token_file[1024], token[512];
     uint32_t delay_ms;
@@ -48,11 +41,30 @@ static uint64_t people_delay(const char *kind)
 /* ---- Calls
  * ------------------------------------------------------------------------------------------------------------- */
 
-static json_t *fleet_get(const char *path, long *ret_status)
+json_t *people_get(const char *path, long *ret_status)
 {
     char url[1200];
     (void)snprintf(url, sizeof url, "%s%s", people.fleet, path);
     return people_http("GET", url, people.token, NULL, ret_status);
+}
+
+/* `body` is taken. */
+bool people_put(const char *path, json_t *body)
+{
+    char url[1200];
+    long status;
+    (void)snprintf(url, sizeof url, "%s%s", people.fleet, path);
+    json_decref(people_http("PUT", url, people.token, body, &status));
+    json_decref(body);
+    return status >= 200 && status < 300;
+}
+
+json_t *people_worlds(void)
+{
+    char url[600];
+    long status;
+    (void)snprintf(url, sizeof url, "%s/_sim/worlds", people.self);
+    return people_http("GET", url, NULL, NULL, &status);
 }
 
 static bool fleet_post(const char *path, json_t *body /* taken */)
@@ -65,7 +77,7 @@ static bool fleet_post(const char *path, json_t *body /* taken */)
     return status >= 200 && status < 300;
 }
 
-static bool world_act(const struct person *p, const char *what, json_t *args /* taken; may be NULL */)
+bool people_act(const struct person *p, const char *what, json_t *args /* taken; may be NULL */)
 {
     char url[600];
     long status;
@@ -144,7 +156,7 @@ static bool person_of_import(struct person *p, const char *import_id)
         char path[200];
         long status;
         (void)snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
-        json_t *import = fleet_get(path, &status);
+        json_t *import = people_get(path, &status);
         if (status == 200)
             json_object_set_new(people.imports, import_id, json_string(account_of(import)));
         json_decref(import);
@@ -156,190 +168,6 @@ static bool person_of_import(struct person *p, const char *import_id)
     return true;
 }
 
-/* ---- What each step needs
- * ---------------------------------------------------------------------------------------------- */
-
-static bool is_undone(const char *import_id)
-{
-    char path[200];
-    long status;
-    (void)snprintf(path, sizeof path, "/v1/imports/%.120s", import_id);
-    json_t *import = fleet_get(path, &status);
-    bool is = status == 200 && svc_is(svc_text(import, "state"), "undoing");
-    json_decref(import);
-    return is;
-}
-
-static const char *data_text(const struct person *p, const char *name, const char *otherwise)
-{
-    const char *text = svc_text(p->data, name);
-    return text[0] != '\0' ? text : otherwise;
-}
-
-/* The key of the submission came with the file. When it has ended and an undo asks for access again, the customer makes
- * another one for the same user and gives it to the upload. */
-static bool hand_over_key(const struct person *p)
-{
-    char url[600], path[300];
-    long status;
-    json_t *made = NULL, *one;
-    size_t i;
-    if (!is_undone(p->import_id) || !world_act(p, "customer.new_key", NULL))
-        return false;
-    (void)snprintf(url, sizeof url, "%s/_sim/worlds", people.self);
-    json_t *list = people_http("GET", url, NULL, NULL, &status);
-    json_array_foreach (list, i, one)
-        if (svc_is(svc_text(one, "account"), p->account))
-            made = json_pack("{s:s, s:s}", "access_key_id", svc_text(one, "access_key_id"), "secret_access_key",
-                             svc_text(one, "secret_access_key"));
-    json_decref(list);
-    (void)snprintf(path, sizeof path, "/v1/imports/%.160s/credential", p->import_id);
-    (void)snprintf(url, sizeof url, "%s%s", people.fleet, path);
-    json_decref(made ? people_http("PUT", url, people.token, made, &status) : NULL);
-    json_decref(made);
-    return made != NULL && status < 300;
-}
-
-static bool do_access(const struct person *p)
-{
-    bool asks_for_role = strstr(svc_text(p->task, "link"), "/roles/") != NULL;
-    if (!asks_for_role && !svc_is(p->access, "role"))
-        return hand_over_key(p);
-    return world_act(p, "customer.bootstrap_role",
-                     json_pack("{s:s, s:s, s:s}", "role", data_text(p, "bootstrap_role", "OrgImportBootstrap"),
-                               "operator_account_id", data_text(p, "operator_account_id", "999900000001"),
-                               "external_id", data_text(p, "external_id", "")));
-}
-
-static bool do_root_email(const struct person *p)
-{
-    const char *email = data_text(p, "root_email", "");
-    char wrong[96];
-    (void)snprintf(wrong, sizeof wrong, "oops-%.60s", email);
-    bool mistaken = svc_is(p->kind, "wrong_email_first") && p->tries == 0;
-    if (svc_is(p->kind, "key_revoked")) /* first, so that nobody can see the new address any more */
-        world_act(p, "customer.key_deactivate", NULL);
-    return world_act(p, "customer.root_email", json_pack("{s:s}", "email", mistaken ? wrong : email));
-}
-
-static bool do_mfa_handover(const struct person *p)
-{
-    if (svc_is(p->mfa, "classic"))
-        return world_act(p, "customer.root_mfa_off", NULL);
-    return world_act(p, "operator.root_mfa_on",
-                     json_pack("{s:s}", "mark", p->mark)); /* the customer's own device stays until root_mfa */
-}
-
-static bool do_root_password(const struct person *p)
-{
-    static const char *const changes[] = {"foreign.create_user", "foreign.trusted_service", "foreign.new_scp",
-                                          "foreign.contact", "foreign.create_role"};
-    const char *change = changes[strtoull(p->account, NULL, 10) / 1000 % 5];
-    if (svc_is(p->kind, "foreign_change") && p->tries == 0)
-        world_act(p, change, NULL);
-    if (svc_is(p->kind, "foreign_unseen") && p->tries == 0)
-        world_act(p, change, json_pack("{s:s}", "trail", "none"));
-    return world_act(p, "operator.root_password", NULL);
-}
-
-static bool do_root_mfa(const struct person *p)
-{
-    return world_act(p, "operator.root_mfa_on", json_pack("{s:s}", "mark", p->mark)) &&
-           world_act(p, "customer.root_mfa_leave", json_pack("{s:s}", "mark", p->mark));
-}
-
-static bool do_partner(const struct person *p)
-{
-    return world_act(p, "aws.partner_program",
-                     json_pack("{s:s}", "display_name", data_text(p, "display_name", "By request")));
-}
-
-static bool do_payment(const struct person *p)
-{
-    return world_act(p, "operator.payment_method",
-                     json_pack("{s:s}", "description", data_text(p, "description", "operator's")));
-}
-
-static bool do_tax(const struct person *p)
-{
-    json_t *args = json_object(), *entry = json_object_get(p->data, "entry");
-    if (entry != NULL)
-        json_object_set(args, "entry", entry);
-    return world_act(p, "operator.tax_by_hand", args);
-}
-
-static bool do_email_verify(const struct person *p)
-{
-    return world_act(p, "operator.org_email_verify", NULL);
-}
-
-static bool do_billing_access(const struct person *p)
-{
-    return !svc_is(p->kind, "no_admin") && world_act(p, "customer.billing_access_on", NULL);
-}
-
-static bool do_nothing(const struct person *p)
-{
-    (void)p;
-    return true; /* only the word is asked for */
-}
-
-/* ---- The way back ---- */
-
-static bool undo_root_mfa(const struct person *p)
-{
-    return world_act(p, "customer.root_mfa_on", NULL);
-}
-
-static bool undo_mfa_handover(const struct person *p)
-{
-    json_t *ours = json_object_get(p->data, "operator_devices");
-    bool is_on = !json_is_true(json_object_get(p->data, "needs_own")) || world_act(p, "customer.root_mfa_on", NULL);
-    return is_on && world_act(p, "customer.root_mfa_take", ours ? json_pack("{s:O}", "devices", ours) : NULL);
-}
-
-static bool undo_root_email(const struct person *p)
-{
-    return world_act(p, "customer.root_email", json_pack("{s:s}", "email", data_text(p, "root_email", "")));
-}
-
-static bool undo_root_password(const struct person *p)
-{
-    return world_act(p, "customer.root_password", NULL);
-}
-
-static bool undo_partner(const struct person *p)
-{
-    return world_act(p, "aws.partner_program_end", NULL);
-}
-
-static bool undo_payment(const struct person *p)
-{
-    return world_act(p, "customer.payment_method", NULL);
-}
-
-static bool undo_email_verify(const struct person *p)
-{
-    return world_act(p, "customer.org_email_verify", NULL);
-}
-
-static const struct doing {
-    const char *step;
-    bool (*act)(const struct person *p);
-} undoings[] = {
-    {"root_mfa", undo_root_mfa},           {"root_mfa_handover", undo_mfa_handover},
-    {"root_password", undo_root_password}, {"partner_program", undo_partner},
-    {"payment_method", undo_payment},      {"org_email_verify", undo_email_verify},
-    {"root_email", undo_root_email},       {"tax_profile", do_nothing},
-};
-
-static const struct doing doings[] = {
-    {"access_handover", do_access},         {"mailbox_ready", do_nothing},       {"root_email", do_root_email},
-    {"root_mfa_handover", do_mfa_handover}, {"root_password", do_root_password}, {"root_mfa", do_root_mfa},
-    {"partner_program", do_partner},        {"payment_method", do_payment},      {"tax_profile", do_tax},
-    {"org_email_verify", do_email_verify},  {"admin_access", do_billing_access}, {"role_cloudhealth", do_nothing},
-};
-
 /* ---- Saying so
  * --------------------------------------------------------------------------------------------------------- */
 
@@ -349,7 +177,7 @@ static bool mailed_code(const struct person *p, char ret[16])
     char to[256], url[900];
     long status;
     ret[0] = '\0';
-    people_escape(data_text(p, "mailbox", ""), to, sizeof to);
+    people_escape(people_text(p, "mailbox", ""), to, sizeof to);
     (void)snprintf(url, sizeof url, "%s/_sim/mail?to=%s", people.self, to);
     json_t *mails = people_http("GET", url, NULL, NULL, &status);
     const char *text = svc_text(json_array_get(mails, json_array_size(mails) ? json_array_size(mails) - 1 : 0), "text");
@@ -396,12 +224,8 @@ static bool person_acts(const struct person *p)
 {
     char path[300];
     bool word = json_is_true(json_object_get(p->task, "attest")) || json_is_object(json_object_get(p->task, "input"));
-    bool is_back = json_is_true(json_object_get(p->data, "undo"));
-    const struct doing *known = is_back ? undoings : doings;
-    size_t count = is_back ? sizeof undoings / sizeof undoings[0] : sizeof doings / sizeof doings[0];
-    for (size_t i = 0; i < count; i++)
-        if (svc_is(known[i].step, p->step) && !known[i].act(p))
-            return false;
+    if (!people_do(p))
+        return false;
     if (word)
         return say_done(p);
     (void)snprintf(path, sizeof path, "/v1/tasks/%.160s:recheck", p->task_id);
@@ -482,7 +306,7 @@ static void do_tasks(void)
     for (int page = 0; page < 1000 && !people.stop; page++) {
         long status;
         (void)snprintf(path, sizeof path, "/v1/tasks?limit=100%s%s", after[0] ? "&starting_after=" : "", after);
-        json_t *list = fleet_get(path, &status);
+        json_t *list = people_get(path, &status);
         const json_t *data = json_object_get(list, "data");
         size_t i;
         const json_t *task;
@@ -512,7 +336,7 @@ static void mend(const json_t *import, bool is_held)
     if (!memory_due(id, p.kind, &p.tries) || p.tries >= 8)
         return;
     json_t *body = json_object();
-    bool done = is_held || world_act(&p, "customer.rename_role", NULL);
+    bool done = is_held || people_act(&p, "customer.rename_role", NULL);
     if (is_held) {
         json_object_set_new(body, "by", json_string("o.perator@reseller.example"));
         json_object_set_new(body, "reason", json_string("the customer renamed the role that stood in our way"));
@@ -528,7 +352,7 @@ static void do_stopped(const char *state)
         long status;
         (void)snprintf(path, sizeof path, "/v1/imports?state=%s&limit=100%s%s", state,
                        after[0] ? "&starting_after=" : "", after);
-        json_t *list = fleet_get(path, &status);
+        json_t *list = people_get(path, &status);
         const json_t *data = json_object_get(list, "data");
         size_t i;
         const json_t *import;

@@ -205,6 +205,14 @@ void hold_stored(struct hold *h, uint8_t step, const char *ledger);
 void hold_distrust(struct hold *h, uint8_t step);
 void hold_pump(struct hold *h);
 const char *hold_step_name(const struct hold *h, size_t index);
+size_t hold_slot(const char *id, size_t room); /* of a hash table; room is a power of two */
+/* While the forward run comes to its end, it is still the forward run. */
+bool hold_is_undoing(const struct record *r);
+
+/* warm.c */
+/* Takes what the hold has; `has_texts`: journals and results are what the queue has. */
+void warm_keep(struct engine *e, struct hold *h, bool has_texts);
+void warm_take(struct engine *e, struct hold *h, const struct record *record);
 void warm_clear(struct engine *e);
 void warm_close_keys(struct engine *e);
 

@@ -3,7 +3,7 @@
  *   (b) with every call failing once in each way,
  *   (c) cancelled at every boundary, then resumed,
  *   (d) a second time on the same world,
- *   (e) undone after every prefix, when the step has an undo,
+ *   (e) undone after every prefix, when the step has an undo; and after others have changed what it made,
  *   (f) comparing keys and arguments of all plays,
  *   (g) with every write held back in a dead holder's hands and delivered after the new one went on.
  * The world must end equal each time, and no effect may happen twice. */
@@ -313,6 +313,56 @@ static void play_undone(struct run *r)
     }
 }
 
+static void act_all(struct run *r, const json_t *acts)
+{
+    size_t i = 0;
+    json_t *one = NULL;
+    char path[64];
+    (void)snprintf(path, sizeof path, "world/%.12s/act", r->c->account);
+    json_array_foreach ((json_t *)(uintptr_t)acts, i, one) {
+        const json_t *args = json_object_get(one, "args");
+        json_auto_t *body = json_make("{s:s, s:o}", "what", json_str_at(one, "act"), "args",
+                                      args ? json_deep_copy(args) : json_object());
+        json_decref(scenario_sim_ask(r->stage->sim, path, body));
+    }
+}
+
+/* What others changed stays as they left it, and is listed (P10). */
+static void play_edited(struct run *r, const json_t *edit, int n)
+{
+    struct play_input in = input_of(r);
+    struct play_output out, undone;
+    scenario_case_restore(r->c, r->stage);
+    play(r->stage, &in, &out);
+    act_all(r, json_object_get(edit, "acts"));
+    json_auto_t *results = results_after(r, &out);
+    in = input_of(r);
+    in.is_undo = true;
+    in.journal = out.journal;
+    in.results = results;
+    in.signals = in.then = NULL;
+    play(r->stage, &in, &undone);
+    r->plays++;
+    json_auto_t *world = scenario_sim_world(r->stage->sim, r->c->account);
+    AUTO_FREE char *lost = scenario_difference(json_object_get(edit, "stays"), world, "world");
+    if (!str_eq(undone.outcome, "done"))
+        complain(r, "undone after an edit", n, undone.code ? undone.code : undone.outcome);
+    if (lost)
+        complain(r, "undone after an edit", n, lost);
+    if (!names_what_remains(&undone))
+        complain(r, "undone after an edit", n, "nothing is listed");
+    play_output_done(&out);
+    play_output_done(&undone);
+}
+
+static void play_all_edited(struct run *r)
+{
+    size_t i = 0;
+    json_t *edit = NULL;
+    json_array_foreach (json_object_get(r->c->file, "edits"), i, edit)
+        play_edited(r, edit, (int)i);
+}
+
 static void skew(struct run *r, uint64_t ms)
 {
     json_auto_t *body = json_make("{s:I}", "skew_ms", (json_int_t)ms);
@@ -351,6 +401,7 @@ static int run_case(struct stage *stage, const char *source_dir, const char *ste
         play_faults(&r);
         play_stopped(&r);
         play_undone(&r);
+        play_all_edited(&r);
         play_zombie(&r);
     }
     (void)printf("%s %s: %s, %d calls (%d writes, %lld effects), %d boundaries, %d more plays, %d faults\n", step,
