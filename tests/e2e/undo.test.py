@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from fleet import run, until  # noqa: E402
 from sim_world import PATIENCE, with_world  # noqa: E402
 
-ORGS = 40 if os.environ.get("ORGIMPORT_FULL") else 14
+ORGS = 40 if os.environ.get("ORGIMPORT_FULL") else 12
 BOOTSTRAP = "OrgImportBootstrap"
 # Each: what somebody else does, and what of it must still be there afterwards.
 EDITS = [
