@@ -12,6 +12,7 @@
 #include "common/crypto/seal.h"
 #include "common/log/log.h"
 #include "dispatcher/api/api.h"
+#include "dispatcher/api/drift_clock.h"
 #include "dispatcher/api/events.h"
 #include "dispatcher/planner/data_path.h"
 #include "dispatcher/store/inbox.h"
@@ -263,6 +264,8 @@ static void stop(struct dispatcher *d)
         inbox_stop(d->inbox);
     if (d->api.batches)
         batch_runner_stop(d->api.batches);
+    if (d->api.drift_clock)
+        drift_clock_stop(d->api.drift_clock);
     http_server_stop(d->api.server, server_closed, d);
     event_hub_stop(d->api.events);
     (void)uv_timer_start(&d->drain, drain, 20, 20);
@@ -311,6 +314,7 @@ static void profile_stored(void *arg, const struct err *err)
     d->api.is_ready = true;
     d->inbox = inbox_new(&d->store);
     d->api.batches = batch_runner_new(&d->store);
+    d->api.drift_clock = drift_clock_new(&d->api);
     start_tickers(d);
     (void)uv_timer_start(&d->refresh, refresh, 0, REFRESH_MS);
     const char *file = config_text(d->config, CONFIG_ADDRESS_FILE), *address = http_server_address(d->api.server);

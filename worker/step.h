@@ -94,6 +94,9 @@ enum step_result step_try(struct step *s, const char *key, const struct aws_op *
 /* The same in another region or with other S3 bucket owner. */
 enum step_result step_call_in(struct step *s, const char *key, const struct aws_op *op, json_t *args,
                               const char *region, const char *codes, const json_t **ret);
+/* The same through one of the roles in the document's "access.roles": the first is 1; 0 is the access handed over. */
+enum step_result step_call_through(struct step *s, const char *key, unsigned role, const struct aws_op *op,
+                                   json_t *args, const char *region, const char *codes, const json_t **ret);
 /* Reads until `is_ready(facts)`, every `every_ms`, failing with ERR_NOT_YET's `code` after `deadline_ms` from its first
  * look. */
 typedef bool step_ready_fn(const json_t *facts, const json_t *arg);
@@ -142,6 +145,8 @@ void step_grade(struct step *s, const char *grade); /* "probed", "cloudtrail", "
  * GetCallerIdentity, once per session.
  */
 enum step_result step_identity(struct step *s, const json_t **ret);
+/* The same of one of the roles in "access.roles", the first being 1. */
+enum step_result step_identity_through(struct step *s, unsigned role, const json_t **ret);
 /* A random 6-digit code, durable, the same on every entry. Never waits. */
 const char *step_code(struct step *s, const char *key);
 /* Mails a person: durable, sent once (a lost answer may send it twice, which is harmless). */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define SMALL ((size_t)64 << 10)
+#define BOOLEANS "keep,ask_access" /* members of bodies that are true or false; all others are texts */
 
 const struct http_route api_routes[] = {
     {"GET", "/healthz", health_get, 0, HTTP_OPEN | HTTP_LOCAL},
@@ -31,6 +32,8 @@ const struct http_route api_routes[] = {
     {"GET", "/v1/imports/{id}/plan", imports_plan, 0, 0},
     {"POST", "/v1/imports/{id}:approve", imports_approve, SMALL, 0},
     {"POST", "/v1/imports/{id}:apply", imports_apply, SMALL, 0},
+    {"POST", "/v1/imports/{id}:drift", drift_post, SMALL, 0},
+    {"GET", "/v1/imports/{id}/drift", drift_get, 0, 0},
     {"PUT", "/v1/imports/{id}/credential", imports_credential, SMALL, HTTP_SECRET},
     {"GET", "/v1/imports/{id}/ledger", imports_ledger, 0, 0},
     {"GET", "/v1/imports/{id}/policy", imports_policy, 0, 0},
@@ -300,9 +303,10 @@ bool op_check_fields(struct op *op, const char *known, const char *required)
             faults_add(&faults, at, ERR_SECRET_IN_INPUT, "this looks like a secret key; it is not shown");
         else if (!str_in_list(known, key))
             faults_add(&faults, at, ERR_FIELD_UNKNOWN, "known here: %s", known);
-        else if (str_eq(key, "keep") ? !json_is_boolean(value) : !text || (*text && !shape_is_printable(text, 2000)))
+        else if (str_in_list(BOOLEANS, key) ? !json_is_boolean(value)
+                                            : !text || (*text && !shape_is_printable(text, 2000)))
             faults_add(&faults, at, ERR_FIELD_INVALID, "must be %s",
-                       str_eq(key, "keep") ? "true or false" : "a text of at most 2000 characters");
+                       str_in_list(BOOLEANS, key) ? "true or false" : "a text of at most 2000 characters");
     }
     AUTO_FREE char *list = mem_dup(required);
     char *rest = list;

@@ -10,6 +10,7 @@ struct api {
     struct store *store;
     struct batch_runner *batches;
     struct event_hub *events;
+    struct drift_clock *drift_clock;
     struct http_server *server;
     const char *keys_dir;         /* "" when no sealing keys are configured */
     struct sign_key *signing_key; /* NULL when none is configured */
@@ -82,6 +83,8 @@ void imports_accept(struct http_request *r, void *arg);
 void imports_plan(struct http_request *r, void *arg);
 void imports_approve(struct http_request *r, void *arg);
 void imports_apply(struct http_request *r, void *arg);
+void drift_post(struct http_request *r, void *arg);
+void drift_get(struct http_request *r, void *arg);
 void imports_credential(struct http_request *r, void *arg);
 void batches_post(struct http_request *r, void *arg);
 void batches_get(struct http_request *r, void *arg);

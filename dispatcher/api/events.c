@@ -88,6 +88,28 @@ static void add_id(const struct client *c, struct str *out)
     str_add_char(out, '\n');
 }
 
+/* The end of a look for drift is told as what it found, of the import that it is about. NULL: it is no such end. */
+static const json_t *ended_look(const struct client *c, const json_t *event)
+{
+    const json_t *doc = json_object_get(c->hub->api->documents, json_str_at(event, "import_id"));
+    bool is_end =
+        str_eq(json_str_at(event, "type"), "import.state") && str_eq(json_str_at(event, "state"), "completed");
+    return is_end && *json_str_at(doc, "drift_event") ? doc : NULL;
+}
+
+static void add_drift(struct client *c, const json_t *event, const json_t *look, struct str *out)
+{
+    char at[32];
+    when_rfc3339((uint64_t)json_int_at(event, "at_ms"), at);
+    json_auto_t *data =
+        json_make("{s:s, s:s, s:s, s:s, s:s}", "import_id", json_str_at(look, "drift_of"), "external_ref",
+                  json_str_at(look, "external_ref"), "type", json_str_at(look, "drift_event"), "drift_id",
+                  json_str_at(event, "import_id"), "at", at);
+    AUTO_FREE char *text = json_text(data);
+    add_id(c, out);
+    str_addf(out, "event: %s\ndata: %s\n\n", json_str_at(look, "drift_event"), text);
+}
+
 static void add_event(struct client *c, const json_t *event, struct str *out)
 {
     const char *import_id = json_str_at(event, "import_id"), *type = json_str_at(event, "type");
@@ -132,6 +154,9 @@ static void page_tell(struct page *p)
         (void)snprintf(c->cursors[p->shard], CURSOR_BYTES, "%s", json_str_at(event, "cursor"));
         if (!c->import_id || str_eq(c->import_id, json_str_at(event, "import_id")))
             add_event(c, event, &out);
+        const json_t *look = ended_look(c, event);
+        if (look && (!c->import_id || str_eq(c->import_id, json_str_at(look, "drift_of"))))
+            add_drift(c, event, look, &out);
     }
     (void)snprintf(c->cursors[p->shard], CURSOR_BYTES, "%s", p->cursor);
     if (!c->has_begun &&
@@ -161,6 +186,18 @@ static void document_read(void *arg, const struct err *err, const json_t *value)
         page_tell(p);
 }
 
+/* Documents never change, so one read is enough; a look for drift is read once more when it ends. Who asks about one
+ * import may have looks of it in the stream. */
+static bool must_read(const struct client *c, const json_t *event)
+{
+    const char *id = json_str_at(event, "import_id");
+    const json_t *known = json_object_get(c->hub->api->documents, id);
+    bool is_end = str_eq(json_str_at(event, "state"), "completed");
+    if (known)
+        return is_end && json_has(known, "drift_of") && !json_has(known, "drift_event");
+    return !c->import_id || str_eq(c->import_id, id) || is_end;
+}
+
 static void page_read(void *arg, const struct err *err, json_t *value)
 {
     struct page *p = arg;
@@ -180,8 +217,7 @@ static void page_read(void *arg, const struct err *err, json_t *value)
     p->waiting = 1;
     for (size_t i = 0; i < json_array_size(p->data); i++) {
         const char *id = json_str_at(json_array_get(p->data, i), "import_id");
-        if (json_object_get(c->hub->api->documents, id) || json_object_get(asked, id) ||
-            (c->import_id && !str_eq(c->import_id, id)))
+        if (json_object_get(asked, id) || !must_read(c, json_array_get(p->data, i)))
             continue;
         json_put_bool(asked, id, true);
         p->waiting++;

@@ -2,6 +2,7 @@
  * them (verdict, grade, exposure, warnings) is kept, since content with a digest never changes. */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "dispatcher/api/drift_run.h"
 #include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/loose.h"
 
@@ -28,8 +29,20 @@ struct blob {
     char digest[65];
 };
 
+/* Looks for drift: what their end says to the event stream is known once they have ended. */
+static void remember_look(struct api *api, const json_t *value)
+{
+    const char *event = drift_event(value);
+    json_t *known = json_object_get(api->documents, json_str_at(value, "id"));
+    if (!known || !str_eq(json_str_at(value, "state"), "completed"))
+        return;
+    json_put_str(known, "drift_event", event ? event : "");
+}
+
 static void finish(struct fetch *f, const struct err *err)
 {
+    if (!err && json_has(f->value, "doc.drift_of"))
+        remember_look(f->api, f->value);
     f->done(f->arg, err, err ? NULL : f->value);
     json_decref(f->value);
     mem_free(f);
@@ -149,6 +162,8 @@ void import_remember(struct api *api, const char *import_id, const json_t *doc)
     }
     json_put(api->documents, import_id,
              json_make("{s:s, s:O}", "external_ref", json_str_at(doc, "external_ref"), "steps", steps));
+    if (json_has(doc, "drift_of"))
+        json_put_str(json_object_get(api->documents, import_id), "drift_of", json_str_at(doc, "drift_of"));
 }
 
 static void got(void *arg, const struct err *err, json_t *value)

@@ -163,7 +163,7 @@ static void item_read(void *arg, const struct err *err, const json_t *value)
     struct list *l = p->list;
     if (err && err->code != ERR_NOT_FOUND)
         l->err = *err;
-    if (!err) {
+    if (!err && !json_has(value, "doc.drift_of")) { /* looks for drift are shown with their import */
         json_t *view = import_view(l->api, value, l->with_steps);
         view_keep(l, value, view);
         (void)json_array_set_new(l->out, p->index, view);

@@ -83,7 +83,8 @@ void playbooks_get(struct http_request *r, void *arg)
     const struct api *api = arg;
     json_t *data = json_array();
     for (size_t i = 0; i < api->store->playbook_count; i++)
-        (void)json_array_append(data, api->store->playbooks[i]->json);
+        if (!json_bool_at(api->store->playbooks[i]->json, "internal")) /* what a request may name */
+            (void)json_array_append(data, api->store->playbooks[i]->json);
     http_reply_json(r, 200, json_make("{s:o}", "data", data));
 }
 

@@ -135,6 +135,28 @@ static void print_import(const json_t *i)
     print_undo(json_at(i, "undo"));
 }
 
+/* The last look for drift, when somebody has looked. */
+static void print_drift(struct cli *cli, const char *id)
+{
+    struct err ignored;
+    AUTO_FREE char *path = mem_printf("/v1/imports/%s/drift?limit=1", id);
+    AUTO_REPLY struct cli_reply reply = {0};
+    if (cli_get(cli, path, &reply, &ignored) != 0 || reply.status != 200)
+        return;
+    const json_t *look = json_array_get(json_at(reply.json, "data"), 0);
+    if (!look)
+        return;
+    if (!str_eq(json_str_at(look, "state"), "completed"))
+        printf("drift: the last look is %s %s\n", json_str_at(look, "state"), json_str_at(look, "error.code"));
+    else if (json_int_at(look, "found"))
+        printf("drift: %lld changed, %lld gone at %s; orgimport drift --last tells what\n",
+               (long long)json_int_at(look, "counts.changed"), (long long)json_int_at(look, "counts.gone"),
+               json_str_at(look, "looked_at"));
+    else
+        printf("drift: none at %s (%lld things not visible)\n", json_str_at(look, "looked_at"),
+               (long long)json_int_at(look, "counts.not_visible"));
+}
+
 int cli_verb_show(struct cli *cli)
 {
     const char *words[1];
@@ -156,10 +178,13 @@ int cli_verb_show(struct cli *cli)
         return cli_error(cli, &err);
     if (reply.status != 200)
         return cli_problem(cli, &reply);
-    if (cli_is_json(cli))
+    if (cli_is_json(cli)) {
         cli_print_value(cli, reply.json);
-    else
-        print_import(reply.json);
+        return EXIT_OK;
+    }
+    print_import(reply.json);
+    if (str_eq(json_str_at(reply.json, "state"), "completed"))
+        print_drift(cli, id);
     return EXIT_OK;
 }
 

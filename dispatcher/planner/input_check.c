@@ -90,7 +90,8 @@ static void check_playbook(struct check *c, const char *path, const json_t *valu
 {
     char shown[64];
     for (size_t i = 0; i < c->ctx->playbook_count; i++)
-        if (playbook_is(c->ctx->playbooks[i], json_string_value(value)))
+        if (playbook_is(c->ctx->playbooks[i], json_string_value(value)) &&
+            !json_bool_at(c->ctx->playbooks[i]->json, "internal")) /* these are started by what needs them */
             return;
     faults_add(c->faults, AT(c, path), ERR_PLAYBOOK_UNKNOWN, "there is no playbook \"%s\"",
                faults_show(json_string_value(value), shown));

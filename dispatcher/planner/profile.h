@@ -19,7 +19,8 @@
  *     "custodians":["Security","Operations"], "mfa_mode":"overlap"|"classic", "retire":{"delete_user":true},
  *     "staffed": null | {"days":["mon"..],"hours":"08:00-18:00","timezone":"UTC"},
  *     "vars": {"name":"more variables for templates"}, "import_vars": ["names that every import must define in its
- * vars"], "limits": {"credential_max_age_days":30} }
+ * vars"], "limits": {"credential_max_age_days":30},
+ *     "drift": null | {"every_hours":24} }                  finished imports are looked at again that often
  *
  * DOCUMENT is JSON, or in a file the path of a file beside it ("policies/cmp.json"), which profile_load() puts in
  * place: what travels through Redis and the API has no paths. `{var}` in any text is a variable (template.h). */

@@ -63,7 +63,7 @@ static void check_head(const json_t *j, struct faults *f)
     unknown_fields(
         j, "",
         "name,version,description,operator,trusted_account_id,region,naming,tag,roles,bucket_policy,report_definition,"
-        "billing_profiles,partner,custodians,mfa_mode,retire,staffed,vars,import_vars,limits,approvals",
+        "billing_profiles,partner,custodians,mfa_mode,retire,staffed,vars,import_vars,limits,approvals,drift",
         f);
     need(j, "name", shape_is_slug(json_str_at(j, "name"), 40, "-"), f, "lower-case letters, digits and - (at most 40)");
     need(j, "version", json_int_at(j, "version") >= 1, f, "a whole number from 1");
@@ -161,6 +161,17 @@ static void check_billing(const json_t *j, struct faults *f)
                    "a timezone is UTC or an offset like +01:00; names of places are not known");
 }
 
+static void check_drift(const json_t *j, struct faults *f)
+{
+    const json_t *drift = json_at(j, "drift"), *every = json_at(drift, "every_hours");
+    if (!drift || json_is_null(drift))
+        return;
+    unknown_fields(drift, "drift", "every_hours", f);
+    if (!json_is_number(every) || json_number_value(every) <= 0 || json_number_value(every) > 8784)
+        faults_add(f, AT("drift.every_hours"), ERR_FIELD_INVALID,
+                   "a number of hours, 8784 at most: how often finished imports are looked at again");
+}
+
 static bool is_defined(const json_t *j, const char *name)
 {
     for (size_t i = 0; profile_builtin_vars[i]; i++)
@@ -213,6 +224,7 @@ void profile_check(const json_t *json, struct faults *faults)
     check_head(json, faults);
     check_roles(json, faults);
     check_billing(json, faults);
+    check_drift(json, faults);
     check_variables(json, faults);
     check_keys(json, "", faults);
 }

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* KEYS refs orgs ids.  ARGV ref, account, new import id, given id or "", import that may be replaced or "", then pairs
- * of candidates (id, names as JSON).  Everything is decided before the first write. */
+/* KEYS refs orgs ids drift:due.  ARGV ref, account, new import id, given id or "", import that may be replaced or "",
+ * now, then pairs of candidates (id, names as JSON).  Everything is decided before the first write. */
 static const char claim_lua[] = "local ref, acct, imp, given, old = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]\n"
                                 "local cur = redis.call('HGET', KEYS[1], ref)\n"
                                 "local org = redis.call('HGET', KEYS[2], acct)\n"
@@ -20,7 +20,7 @@ static const char claim_lua[] = "local ref, acct, imp, given, old = ARGV[1], ARG
                                 "  local kept = cjson.decode(org).id\n"
                                 "  if given ~= kept then return {'kept', kept} end\n"
                                 "end\n"
-                                "for i = 6, org and 0 or #ARGV, 2 do\n"
+                                "for i = 7, org and 0 or #ARGV, 2 do\n"
                                 "  local of = redis.call('HGET', KEYS[3], ARGV[i])\n"
                                 "  if not of or of == acct then\n"
                                 "    org = ARGV[i + 1]\n"
@@ -32,6 +32,7 @@ static const char claim_lua[] = "local ref, acct, imp, given, old = ARGV[1], ARG
                                 "if not org then return {'taken'} end\n"
                                 "if is_mine then return {'mine', imp, org} end\n"
                                 "redis.call('HSET', KEYS[1], ref, imp .. ' ' .. acct)\n"
+                                "redis.call('ZADD', KEYS[4], 'NX', ARGV[6], imp)\n"
                                 "return {'new', imp, org}\n";
 
 /* Gives the external_ref back when the shard refused; what it was before (a finished import) is put in its place again.
@@ -162,9 +163,11 @@ static void claim(struct submit *m)
     char *names[CANDIDATES] = {0};
     struct plan_org candidates[CANDIDATES];
     const char *given = json_str_at(m->request, "id");
-    const char *args[5 + 2 * CANDIDATES] = {json_str_at(m->request, "external_ref"), m->account_key, m->import_id,
-                                            given, m->replaces};
-    size_t n = 5;
+    char now[24];
+    (void)snprintf(now, sizeof now, "%llu", (unsigned long long)env_unix_ms(m->store->env));
+    const char *args[6 + 2 * CANDIDATES] = {
+        json_str_at(m->request, "external_ref"), m->account_key, m->import_id, given, m->replaces, now};
+    size_t n = 6;
     for (uint32_t i = 0; i < (*given ? 1 : CANDIDATES); i++) {
         candidates[i] = m->org;
         if (i)
@@ -174,8 +177,9 @@ static void claim(struct submit *m)
         args[n++] = candidates[i].id;
         args[n++] = names[i];
     }
-    store_eval(m->store, &(struct store_call){claim_lua, (const char *[]){"refs", "orgs", "ids"}, 3, args, n}, claimed,
-               m);
+    store_eval(m->store,
+               &(struct store_call){claim_lua, (const char *[]){"refs", "orgs", "ids", "drift:due"}, 4, args, n},
+               claimed, m);
     for (size_t i = 0; i < CANDIDATES; i++)
         mem_free(names[i]);
 }

@@ -380,5 +380,8 @@ const char *sim_act(struct sim_world *w, const char *what, const json_t *args)
     for (const struct act *act = foreign_acts; act->name != NULL; act++)
         if (svc_is(act->name, what))
             return act->run(w, args);
+    for (const struct act *act = drift_acts; act->name != NULL; act++)
+        if (svc_is(act->name, what))
+            return act->run(w, args);
     return "nobody knows how to do that; tests/awssim/README.md lists the acts";
 }

@@ -11,6 +11,7 @@ struct act {
 extern const struct act foreign_acts[]; /* ends with a NULL name */
 extern const struct act undo_acts[];    /* the same: people take back what they did */
 extern const struct act rights_acts[];  /* the same: what the handed-over identity may do */
+extern const struct act drift_acts[];   /* the same: what changes long after an import */
 
 const char *act_arg(const json_t *args, const char *name, const char *otherwise);
 json_t *act_map(struct sim_world *w, const char *a, const char *b);

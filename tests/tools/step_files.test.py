@@ -54,10 +54,14 @@ def check_file(path):
 def main():
     lines = open(os.path.join(FOLDER, "steps.def"), encoding="utf-8").read()
     names = re.findall(r"^STEP\((\w+)\)", lines, flags=re.M)
-    playbook = json.load(open(os.path.join(SOURCE, "dispatcher/playbooks/payer-handover.json"), encoding="utf-8"))
-    items = {step["id"]: step["item"] for step in playbook["steps"]}
+    books = os.path.join(SOURCE, "dispatcher/playbooks")
+    playbooks = {file[:-5]: json.load(open(os.path.join(books, file), encoding="utf-8"))["steps"]
+                 for file in sorted(os.listdir(books)) if file.endswith(".json")}
+    items = {step["id"]: step["item"] for steps in playbooks.values() for step in steps}
+    first = [step["id"] for step in playbooks["payer-handover"]]
     check(len(names) == len(set(names)), "steps.def", "names one step twice")
-    check(set(names) == set(items), "steps.def and playbook", "differ in %s" % sorted(set(names) ^ set(items)))
+    check(set(names) == set(items), "steps.def and playbooks", "differ in %s" % sorted(set(names) ^ set(items)))
+    check(names[:len(first)] == first, "steps.def", "does not begin with the steps of the handover, in their order")
     for name in names:
         check(os.path.exists(os.path.join(FOLDER, name + ".c")), name, "has no file")
         check_step(name, items.get(name, "?"))

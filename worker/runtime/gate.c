@@ -15,6 +15,29 @@ struct session *gate_session(struct gate *g)
     return g->session;
 }
 
+void gate_drop_sessions(struct gate *g)
+{
+    session_drop(g->session);
+    for (size_t i = 0; i < GATE_ROLES_MAX; i++)
+        if (g->roles[i])
+            session_drop(g->roles[i]);
+}
+
+/* Whose name is on the customer's side of this call; NULL when the document lists no such role. */
+static struct session *customer_session(struct gate *g, const struct passage *p)
+{
+    size_t at = p->call ? p->call->through : 0;
+    if (!at)
+        return g->session;
+    const json_t *role = json_array_get(json_at(g->import, "access.roles"), at - 1);
+    if (!role || at > GATE_ROLES_MAX)
+        return NULL;
+    if (!g->roles[at - 1])
+        g->roles[at - 1] = session_new_role(&g->tools.session, g->import, role, g->tools.own->sessions[AWS_AS_TRUSTED],
+                                            g->leave_before, g->leave_arg);
+    return g->roles[at - 1];
+}
+
 struct gate *gate_new(const struct gate_tools *tools, const json_t *import, uint64_t (*leave_before)(void *), void *arg)
 {
     struct gate *g = MEM_NEW(struct gate);
@@ -34,6 +57,8 @@ void gate_free(struct gate *g)
         passage_free(g->passages);
     events_free_all(g);
     session_free(g->session);
+    for (size_t i = 0; i < GATE_ROLES_MAX; i++)
+        session_free(g->roles[i]);
     json_decref(g->reads);
     json_decref(g->import);
     mem_free(g);
@@ -325,7 +350,7 @@ void passage_begin(struct passage *p)
         leave(p);
         return;
     }
-    p->session = p->op->who == AWS_AS_CUSTOMER ? g->session : g->tools.own->sessions[p->op->who];
+    p->session = p->op->who == AWS_AS_CUSTOMER ? customer_session(g, p) : g->tools.own->sessions[p->op->who];
     if (p->session)
         session_use(p->session, session_ready, p);
     else
@@ -351,7 +376,8 @@ static void identity_ready(void *arg, struct aws_identity *identity, const struc
     json_put_str(facts, "method", json_str_at(p->gate->import, "access.method"));
     json_put_str(facts, "account", identity ? identity->account_id : "");
     json_put_str(facts, "arn", identity ? identity->arn : "");
-    json_put_str(facts, "access_key_id", identity ? identity->access_key_id : session_key_id(p->gate->session));
+    json_put_str(facts, "access_key_id",
+                 identity ? identity->access_key_id : session_key_id(customer_session(p->gate, p)));
     json_put_str(facts, "origin", err ? err->origin : "");
     passage_answer(p, &(struct step_answer){.facts = facts});
 }
@@ -360,12 +386,32 @@ static void identity_ready(void *arg, struct aws_identity *identity, const struc
 static void ask_identity(struct passage *p)
 {
     struct gate *g = p->gate;
-    uint64_t at = session_asserted_boot_ms(g->session);
-    if (at && env_boot_ms(g->tools.session.env) - at > IDENTITY_FRESH_MS)
-        session_drop(g->session);
+    struct session *s = customer_session(g, p);
     p->state = PASSAGE_SESSION;
-    p->session = g->session;
-    session_use(g->session, identity_ready, p);
+    if (!s) {
+        p->later = later_add(g->tools.session.later, 0, fail_unconfigured, p);
+        return;
+    }
+    uint64_t at = session_asserted_boot_ms(s);
+    if (at && env_boot_ms(g->tools.session.env) - at > IDENTITY_FRESH_MS)
+        session_drop(s);
+    p->session = s;
+    session_use(s, identity_ready, p);
+}
+
+/* A document that says "read_only" may not change anything, whatever its steps declare. */
+static bool may_not_write(const struct gate *g, const struct step_call *call)
+{
+    return call->op->mutates && call->op != &step_op_mail && json_bool_at(g->import, "read_only");
+}
+
+static void fail_read_only(void *arg)
+{
+    struct passage *p = arg;
+    struct err err = {0};
+    p->later = NULL;
+    (void)err_set(&err, ERR_OP_UNDECLARED, "%s would write, and this run only looks", p->op->name);
+    passage_fail(p, &err);
 }
 
 static void mailed(void *arg, const json_t *facts, const struct err *err)
@@ -378,7 +424,10 @@ static void mailed(void *arg, const json_t *facts, const struct err *err)
 void gate_call(struct gate *g, struct step_call *call)
 {
     struct passage *p = passage_new(g, call);
-    if (call->op == &step_op_identity) {
+    if (may_not_write(g, call)) {
+        p->state = PASSAGE_SHARED;
+        p->later = later_add(g->tools.session.later, 0, fail_read_only, p);
+    } else if (call->op == &step_op_identity) {
         ask_identity(p);
     } else if (call->op == &step_op_mail) {
         p->state = PASSAGE_MAIL;

@@ -9,6 +9,7 @@
 
 #define GATE_REGIONS_MAX 40
 #define GATE_EVENTS_MAX 20000u
+#define GATE_ROLES_MAX 4 /* more of "access.roles" are not looked at */
 
 struct gate_own { /* the operator's sessions, shared by all imports of the process; NULL when not configured */
     struct session *sessions[AWS_AS_NOBODY]; /* by enum aws_identity_kind; CUSTOMER unused */
@@ -44,6 +45,8 @@ struct gate *gate_new(const struct gate_tools *tools, const json_t *import, uint
                       void *arg);
 void gate_free(struct gate *g); /* nothing may be in flight */
 struct session *gate_session(struct gate *g);
+/* Every customer session begins anew with its next use. */
+void gate_drop_sessions(struct gate *g);
 void gate_forget_reads(struct gate *g);
 /* For struct step_host. */
 void gate_call(struct gate *g, struct step_call *call);

@@ -47,6 +47,7 @@ struct gate {
     uint64_t (*leave_before)(void *arg);
     void *leave_arg;
     struct session *session;
+    struct session *roles[GATE_ROLES_MAX]; /* by place in the document's "access.roles"; made when first used */
     struct passage *passages;
     json_t *reads; /* key -> {facts, at}: answers that polls may share */
     struct events *regions;

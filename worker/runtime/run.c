@@ -225,7 +225,7 @@ static void host_ended(void *self, struct step *s, const struct step_end *end)
     item->q.error = item->texts[3] = dup_or_null(end->error);
     item->q.ledger = item->texts[4] = dup_or_null(end->ledger);
     if (end->drops_session)
-        session_drop(gate_session(h->gate));
+        gate_drop_sessions(h->gate);
     if (end->lost_credentials)
         h->is_credential_stale = true;
     if (end->journal) {

@@ -23,8 +23,9 @@ struct user {
 struct session {
     struct session_tools tools;
     enum aws_identity_kind kind;
-    json_t *import; /* NULL for our own */
-    struct session *operator_session;
+    json_t *import;                   /* NULL for our own */
+    json_t *role;                     /* of our product; NULL for what was handed over */
+    struct session *operator_session; /* who assumes: the operator, or the account that the role trusts */
     uint64_t (*leave_before)(void *arg);
     void *leave_arg;
     char *credential;
@@ -70,6 +71,14 @@ struct session *session_new_customer(const struct session_tools *tools, const js
     return s;
 }
 
+struct session *session_new_role(const struct session_tools *tools, const json_t *import, const json_t *role,
+                                 struct session *trusted_session, uint64_t (*leave_before)(void *), void *arg)
+{
+    struct session *s = session_new_customer(tools, import, trusted_session, leave_before, arg);
+    s->role = json_incref((json_t *)(uintptr_t)role);
+    return s;
+}
+
 static void operator_ready(void *arg, struct aws_identity *identity, const struct err *err);
 static void open_customer(struct session *s);
 
@@ -97,6 +106,7 @@ void session_free(struct session *s)
         mem_free(u);
     }
     json_decref(s->import);
+    json_decref(s->role);
     mem_free(s->credential);
     mem_free(s);
 }
@@ -298,12 +308,13 @@ static void operator_ready(void *arg, struct aws_identity *identity, const struc
         return;
     }
     char arn[300];
-    const char *given = json_str_at(s->import, "access.role_arn");
+    const char *given = json_str_at(s->role ? s->role : s->import, s->role ? "role_arn" : "access.role_arn");
     (void)snprintf(arn, sizeof arn, "arn:%s:iam::%s:role/%s", json_str_or(s->import, "vars.partition", "aws"),
                    expected_account(s), json_str_at(s->import, "vars.bootstrap_role"));
     AUTO_FREE char *policy = session_policy(s->import);
     begin_assume(s, &(struct role_input){.arn = *given ? given : arn,
-                                         .external_id = json_str_at(s->import, "vars.external_id_bootstrap"),
+                                         .external_id = s->role ? json_str_at(s->role, "external_id")
+                                                                : json_str_at(s->import, "vars.external_id_bootstrap"),
                                          .name = json_str_at(s->import, "id"),
                                          .source_identity = s->no_source_identity ? NULL : json_str_at(s->import, "id"),
                                          .as = identity,
@@ -375,11 +386,12 @@ static void open_customer(struct session *s)
         open_own(s);
         return;
     }
-    if (str_eq(json_str_at(s->import, "access.method"), "role")) {
+    if (s->role || str_eq(json_str_at(s->import, "access.method"), "role")) {
         if (!s->operator_session) { /* a worker without AWS credentials of its own can still do the key route */
             struct err none = {0};
             (void)err_set(&none, ERR_OPERATOR_CREDENTIALS,
-                          "this worker has no AWS credentials to assume the customer's role with");
+                          "this worker has no AWS credentials to assume the role %s with",
+                          s->role ? json_str_at(s->role, "name") : "that was handed over");
             fail(s, &none);
             return;
         }

@@ -30,6 +30,9 @@ struct session *session_new_own(const struct session_tools *tools, enum aws_iden
 /* The customer's by the import document: the sealed key, or the role that `operator_session` assumes. */
 struct session *session_new_customer(const struct session_tools *tools, const json_t *import,
                                      struct session *operator_session, uint64_t (*leave_before)(void *arg), void *arg);
+/* One of our product's roles in that account ({name, role_arn, external_id}), assumed by the account that it trusts. */
+struct session *session_new_role(const struct session_tools *tools, const json_t *import, const json_t *role,
+                                 struct session *trusted_session, uint64_t (*leave_before)(void *arg), void *arg);
 void session_free(struct session *s); /* users are dropped without callback */
 /* The sealed credential as stored (JSON text or NULL). A changed one ends the session. */
 void session_put_credential(struct session *s, const char *sealed_json);

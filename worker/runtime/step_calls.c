@@ -65,6 +65,7 @@ static struct step_call *call_new(struct step *s, const char *key, struct ask *a
     c->args = TAKE(ask->args);
     c->region = mem_dup(ask->region);
     c->must_be_fresh = ask->must_be_fresh;
+    c->through = ask->through;
     /* At the end of the list: calls leave in the order in which the step asks for them. */
     struct step_call **at = &s->calls;
     while (*at)
@@ -165,6 +166,8 @@ void step_digest_args(struct ask *ask, char ret[65])
     json_auto_t *both = json_make("{s:O}", "args", ask->args);
     if (ask->region && *ask->region)
         json_put_str(both, "region", ask->region);
+    if (ask->through)
+        json_put_int(both, "through", ask->through);
     json_digest(both, ret);
 }
 
@@ -372,4 +375,12 @@ enum step_result step_call_in(struct step *s, const char *key, const struct aws_
                               const char *region, const char *codes, const json_t **ret)
 {
     return step_ask(s, &(struct ask){.key = key, .op = op, .args = args, .region = region, .codes = codes}, NULL, ret);
+}
+
+enum step_result step_call_through(struct step *s, const char *key, unsigned role, const struct aws_op *op,
+                                   json_t *args, const char *region, const char *codes, const json_t **ret)
+{
+    return step_ask(
+        s, &(struct ask){.key = key, .op = op, .args = args, .region = region, .codes = codes, .through = role}, NULL,
+        ret);
 }

@@ -82,6 +82,7 @@ struct step_call {
     char digest[65]; /* of args and region */
     enum step_call_state state;
     bool must_be_fresh; /* no answer shared with other steps */
+    unsigned through;   /* role of "access.roles" that signs; 0: the access handed over */
     json_t *facts;
     struct err err;
     char aws_code[64];

@@ -72,6 +72,7 @@ struct ask {
     const struct aws_op *op;
     json_t *args; /* taken */
     const char *region, *codes;
+    unsigned through;
     bool must_be_fresh;
 };
 enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **ret_call, const json_t **ret);

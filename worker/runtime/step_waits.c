@@ -211,6 +211,13 @@ enum step_result step_identity(struct step *s, const json_t **ret)
     return step_ask(s, &(struct ask){.key = "runtime/identity", .op = &step_op_identity}, NULL, ret);
 }
 
+enum step_result step_identity_through(struct step *s, unsigned role, const json_t **ret)
+{
+    return step_ask(
+        s, &(struct ask){.key = step_text(s, "runtime/identity/%u", role), .op = &step_op_identity, .through = role},
+        NULL, ret);
+}
+
 enum step_result step_events(struct step *s, const char *region, uint32_t fresh_ms, const json_t **ret)
 {
     bool is_declared = false;

@@ -280,7 +280,7 @@ static void host_ended(void *self, struct step *s, const struct step_end *end)
         keep(&p->out->code, json_str_at(error, "code"));
     }
     if (end->drops_session)
-        session_drop(gate_session(p->gate));
+        gate_drop_sessions(p->gate);
 }
 
 /* ---- Driving ---- */

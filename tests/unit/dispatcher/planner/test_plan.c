@@ -245,7 +245,8 @@ static void refuses_playbooks_with_cycles_and_strangers(void **state)
     }
 }
 
-/* The playbook is data, the steps are files: they must be the same 26, in the same order. */
+/* The playbook is data, the steps are files: the first 26 must be the same, in the same order. Steps of other playbooks
+ * come after them. */
 static void playbook_and_steps_are_the_same(void **state)
 {
     (void)state;
@@ -255,9 +256,9 @@ static void playbook_and_steps_are_the_same(void **state)
     assert_int_equal(file_read(TEST_SOURCE_DIR "/worker/steps/steps.def", 65536, &text, &len, &err), 0);
     for (const char *at = strstr(text, "\nSTEP("); at; at = strstr(at + 1, "\nSTEP("), n++) {
         AUTO_FREE char *name = mem_dup_bytes(at + 6, strcspn(at + 6, ")"));
-        assert_int_equal(playbook_step(playbook, name), (int)n);
+        assert_int_equal(playbook_step(playbook, name), n < playbook->dag.step_count ? (int)n : -1);
     }
-    assert_int_equal(n, playbook->dag.step_count);
+    assert_true(n >= playbook->dag.step_count);
 }
 
 static void the_shipped_profile_is_usable(void **state)
