@@ -40,6 +40,10 @@ typedef enum step_result step_fn(struct step *s);
  * document, `result` the step's own facts. New reference or NULL for no change. Pure. */
 typedef json_t *step_expects_fn(const json_t *import, const json_t *before, const json_t *result);
 
+/* Reads the entries that this step may change and adds them to `reading` (common/proof/bracket.h), by step_look()
+ * alone. The runtime calls it just before the step's first write and right after its last one. */
+typedef enum step_result step_touches_fn(struct step *s, json_t *reading);
+
 struct step_def {
     const char *name; /* file name, playbook id */
     const char *item; /* "2.3": of the process */
@@ -47,6 +51,7 @@ struct step_def {
     step_fn *undo;     /* NULL: nothing to take back */
     bool runs_in_undo; /* `run` runs again in an undo (step_is_undo): access, proof, end of access, report */
     step_expects_fn *expects;
+    step_touches_fn *touches;        /* NULL: it changes nothing in the customer's organization */
     const struct aws_op *const *ops; /* manifest: OPS(...) */
     const char *uses;                /* comma list of steps whose results it reads */
     uint32_t version;                /* raised when keys change meaning */
@@ -97,6 +102,9 @@ enum step_result step_call_in(struct step *s, const char *key, const struct aws_
 /* The same through one of the roles in the document's "access.roles": the first is 1; 0 is the access handed over. */
 enum step_result step_call_through(struct step *s, const char *key, unsigned role, const struct aws_op *op,
                                    json_t *args, const char *region, const char *codes, const json_t **ret);
+/* Like step_call_in, for `touches`: an answer that the step has had since its last write is used again. */
+enum step_result step_look(struct step *s, const char *key, const struct aws_op *op, json_t *args, const char *region,
+                           const char *codes, const json_t **ret);
 /* Reads until `is_ready(facts)`, every `every_ms`, failing with ERR_NOT_YET's `code` after `deadline_ms` from its first
  * look. */
 typedef bool step_ready_fn(const json_t *facts, const json_t *arg);

@@ -9,8 +9,8 @@
 
 #define JOURNAL_VERSION 1
 
-static const char *const sections[] = {"keys",  "now",     "codes", "task",   "signals",
-                                       "spent", "accepts", "last",  "chunks", "notes"};
+static const char *const sections[] = {"keys",    "now",  "codes",  "task",  "signals", "spent",
+                                       "accepts", "last", "chunks", "notes", "bracket"};
 
 static int check_set(const json_t *root, struct err *err)
 {

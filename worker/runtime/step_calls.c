@@ -186,6 +186,13 @@ enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **re
     const char *key = s->in.is_undo ? step_text(s, "undo/%s", ask->key) : ask->key;
     enum step_result r = STEP_WAIT;
     struct step_call *c = find(s, key);
+    if (!c && step_declares(s, ask->op))
+        r = step_bracket_before(s, ask->op);
+    if (!c && r != STEP_DONE && step_declares(s, ask->op)) {
+        json_decref(TAKE(ask->args));
+        return r;
+    }
+    r = STEP_WAIT;
     if (!step_declares(s, ask->op)) {
         r = step_fail_internal(s, ERR_OP_UNDECLARED, ask->op->name, "not in the step's manifest");
     } else if (c && (c->op != ask->op || strcmp(c->digest, digest) != 0)) {
@@ -326,6 +333,9 @@ void step_answered(struct step_call *c, const struct step_answer *answer)
 {
     struct step *s = c->step;
     ASSERT(s->magic == STEP_MAGIC && c->state == STEP_CALL_SENT && !s->is_inside);
+    c->answered = ++s->answers;
+    if (c->op->mutates)
+        s->last_write = s->answers;
     c->host_data = NULL;
     (void)snprintf(c->request_id, sizeof c->request_id, "%s", answer->request_id ? answer->request_id : "");
     (void)snprintf(c->aws_code, sizeof c->aws_code, "%s", answer->aws_code ? answer->aws_code : "");

@@ -356,6 +356,8 @@ void step_enter(struct step *s)
     enum step_result r = is_halted(s) ? wait_for_release(s) : step_play(s);
     if (r == STEP_DONE)
         r = step_settle_rest(s);
+    if (r == STEP_DONE)
+        r = step_bracket_after(s);
     decide(s, r);
 }
 

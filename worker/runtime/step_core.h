@@ -81,6 +81,7 @@ struct step_call {
     char *region;
     char digest[65]; /* of args and region */
     enum step_call_state state;
+    uint64_t answered;  /* the how manieth answer of its step this is */
     bool must_be_fresh; /* no answer shared with other steps */
     unsigned through;   /* role of "access.roles" that signs; 0: the access handed over */
     json_t *facts;

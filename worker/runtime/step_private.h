@@ -27,6 +27,8 @@ struct step {
     uint64_t began_ms;       /* of this generation: an intent is judged against it, because reads may be that old */
     json_t *chunks;          /* big values of this try by key, whether durable or not */
     uint32_t requests, entered_requests; /* AWS's answers in this try, and at the last entry */
+    uint64_t answers, last_write;        /* answers of this generation counted; the number of the last one to a write */
+    uint8_t bracket;                     /* the reading that is being taken, step_bracket.c */
     uint32_t maybes, looks;
     uint32_t reads_again; /* failed reads that were asked again in place */
     bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
@@ -87,6 +89,10 @@ void step_chunks_forget(struct step *s);
 bool step_declares(const struct step *s, const struct aws_op *op);
 enum step_result step_fail_internal(struct step *s, enum err_code code, const char *key, const char *what);
 void step_digest_args(struct ask *ask, char ret[65]);
+
+/* step_bracket.c: DONE when there is nothing to read or all of it is read. */
+enum step_result step_bracket_before(struct step *s, const struct aws_op *op);
+enum step_result step_bracket_after(struct step *s);
 
 /* step_settle.c */
 enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };

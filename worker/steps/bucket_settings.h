@@ -13,6 +13,15 @@ enum step_result bucket_settings_find_foreign(struct step *s, const char *region
  * them there. */
 enum step_result bucket_settings_take_back_policy(struct step *s, const char *region, const char **ret_why_not);
 
+/* The bucket with its settings as one entry "s3.settings" of a bracket: {region, tags, policy: {Sid: statement},
+ * public_access, ownership, encryption}. */
+enum step_result bucket_settings_touches(struct step *s, json_t *reading);
+
+/* What bucket_settings_touches() reads. */
+#define BUCKET_LOOK_OPS                                                                                                \
+    &s3_get_bucket_location, &s3_get_bucket_tagging, &s3_get_public_access_block, &s3_get_bucket_ownership,            \
+        &s3_get_bucket_encryption, &s3_get_bucket_policy
+
 #define BUCKET_SETTINGS_OPS                                                                                            \
     &s3_get_bucket_tagging, &s3_put_bucket_tagging, &s3_get_public_access_block, &s3_put_public_access_block,          \
         &s3_get_bucket_ownership, &s3_put_bucket_ownership, &s3_get_bucket_encryption, &s3_put_bucket_encryption,      \

@@ -13,6 +13,7 @@
 enum step_result cross_account_role_make(struct step *s, const char *which, const json_t **ret_role);
 /* Removes it when this import made it, it is still ours, and nobody hung something of theirs on it. */
 enum step_result cross_account_role_undo(struct step *s, const char *which);
+enum step_result cross_account_role_touches(struct step *s, const char *which, json_t *reading);
 json_t *cross_account_role_expects(const json_t *import, const json_t *before, const json_t *result);
 
 /* What each of the three step files must declare. */

@@ -111,6 +111,7 @@ const struct step_def step_cur_bucket = {
     .run = run,
     .undo = undo,
     .expects = expects,
+    .touches = bucket_settings_touches,
     .ops = OPS(REPORT_BUCKET_OPS, BUCKET_SETTINGS_OPS, &s3_create_bucket, &s3_delete_bucket),
     .version = 1,
 };

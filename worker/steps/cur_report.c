@@ -3,6 +3,7 @@
  * The first delivery can take a day, so it is looked at and never waited for. AWS checks the bucket's policy when a
  * report is put and may not know a policy that is seconds old: that refusal means "not yet". */
 #include "common/aws/services/cur.h"
+#include "common/proof/bracket.h"
 #include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/ownership.h"
 #include "worker/steps/report_bucket.h"
@@ -135,12 +136,23 @@ static json_t *expects(const json_t *import, const json_t *before, const json_t 
     return *name ? shape_put(patches, before, "cur", name, same(json_at(result, "definition"))) : patches;
 }
 
+static enum step_result touches(struct step *s, json_t *reading)
+{
+    const json_t *found = NULL;
+    TRY(step_look(s, "reports", &cur_describe_report_definitions, NULL, NULL, NULL, &found));
+    const char *name = json_str_at(wanted_definition(s), "ReportName");
+    const json_t *report = report_by_name(found, name);
+    bracket_add(reading, "cur", name, report ? shape_report(report) : NULL, NULL);
+    return STEP_DONE;
+}
+
 const struct step_def step_cur_report = {
     .name = "cur_report",
     .item = "3.6",
     .run = run,
     .undo = undo,
     .expects = expects,
+    .touches = touches,
     .ops = OPS(&cur_describe_report_definitions, &cur_put_report_definition, &cur_modify_report_definition,
                &cur_delete_report_definition, &cur_list_tags_for_resource, &s3_list_objects),
     .version = 1,

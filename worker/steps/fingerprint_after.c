@@ -13,6 +13,7 @@
 #include "common/aws/services/taxsettings.h"
 #include "common/proof/fingerprint_words.h"
 #include "common/proof/verdict.h"
+#include "worker/steps/bucket_settings.h"
 #include "worker/steps/fingerprint_read.h"
 #include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/proof_evidence.h"
@@ -140,6 +141,7 @@ static enum step_result gather(struct step *s, struct verdict_input *in)
     in->our_session = json_str_at(step_import(s), "id");
     in->brackets = step_keep(s, step_is_undo(s) ? json_array() : evidence_brackets(s)); /* judged once, forwards */
     in->writes = step_writes(s);
+    TRY(evidence_extra(s, &in->extra));
     TRY(evidence_keys(s, &in->our_keys));
     json_t *first = step_keep(s, verdict_of(in)); /* says where to look */
     return evidence_events(s, first, &in->events);
@@ -198,7 +200,7 @@ const struct step_def step_fingerprint_after = {
     .item = "FAQ",
     .run = run,
     .runs_in_undo = true,
-    .ops = OPS(FINGERPRINT_OPS, &cloudtrail_lookup_events),
+    .ops = OPS(FINGERPRINT_OPS, BUCKET_LOOK_OPS, &cloudtrail_lookup_events),
     .uses = "access_handover,org_identify,admin_access,preflight,fingerprint_before,mailbox_ready,root_email,root_mfa_"
             "handover,"
             "readiness,root_password,root_mfa,role_cmp,role_cloudhealth,role_awsadmin,partner_program,payment_method,"

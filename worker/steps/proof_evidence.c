@@ -3,6 +3,7 @@
 #include "worker/steps/proof_evidence.h"
 
 #include "common/proof/attribution.h"
+#include "worker/steps/bucket_settings.h"
 
 #define MINUTE_MS 60000u
 #define HOUR_MS 3600000u
@@ -40,6 +41,36 @@ json_t *evidence_brackets(struct step *s)
         (void)json_array_append_new(brackets, one);
     }
     return brackets;
+}
+
+/* ---- Beside the sections ---- */
+/* {"sections": {section: {key: value}}} of a reading. New reference. */
+static json_t *as_sections(const json_t *reading)
+{
+    json_t *sections = json_object(), *one = NULL;
+    size_t i = 0;
+    json_array_foreach ((json_t *)(uintptr_t)reading, i, one) {
+        const char *name = json_str_at(one, "section");
+        if (!json_object_get(sections, name))
+            json_put(sections, name, json_object());
+        if (json_is_object(json_object_get(one, "value")))
+            json_put(json_object_get(sections, name), json_str_at(one, "key"),
+                     json_incref(json_object_get(one, "value")));
+    }
+    return json_make("{s:o}", "sections", sections);
+}
+
+enum step_result evidence_extra(struct step *s, const json_t **ret)
+{
+    const json_t *was = json_at(step_result_of(s, "cur_bucket"), "bracket.entries");
+    *ret = NULL;
+    if (json_array_size(was) == 0)
+        return STEP_DONE;
+    json_t *now = step_keep(s, json_array());
+    TRY(bucket_settings_touches(s, now));
+    json_auto_t *from = as_sections(was), *to = as_sections(now);
+    *ret = step_keep(s, fingerprint_diff(from, to));
+    return STEP_DONE;
 }
 
 /* ---- Events ---- */

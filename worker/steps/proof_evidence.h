@@ -9,6 +9,8 @@
 json_t *evidence_patches(struct step *s, const json_t *before);
 /* Brackets that are not clean, as verdict.h wants them. New reference. */
 json_t *evidence_brackets(struct step *s);
+/* What differs in entries that no section holds (the report bucket's settings) since their step's bracket. Borrowed. */
+enum step_result evidence_extra(struct step *s, const json_t **ret);
 /* CloudTrail's writes where `verdict`'s open differences are to be looked for: the home region always. Borrowed. */
 enum step_result evidence_events(struct step *s, const json_t *verdict, const json_t **ret);
 /* Access key ids that were handed over for this import. Borrowed. */

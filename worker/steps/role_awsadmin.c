@@ -20,12 +20,18 @@ static enum step_result undo(struct step *s)
     return cross_account_role_undo(s, "awsadmin");
 }
 
+static enum step_result touches(struct step *s, json_t *reading)
+{
+    return cross_account_role_touches(s, "awsadmin", reading);
+}
+
 const struct step_def step_role_awsadmin = {
     .name = "role_awsadmin",
     .item = "2.5",
     .run = run,
     .undo = undo,
     .expects = cross_account_role_expects,
+    .touches = touches,
     .ops = OPS(CROSS_ACCOUNT_ROLE_OPS),
     .version = 1,
 };

@@ -22,12 +22,18 @@ static enum step_result undo(struct step *s)
     return cross_account_role_undo(s, "cloudhealth");
 }
 
+static enum step_result touches(struct step *s, json_t *reading)
+{
+    return cross_account_role_touches(s, "cloudhealth", reading);
+}
+
 const struct step_def step_role_cloudhealth = {
     .name = "role_cloudhealth",
     .item = "2.4",
     .run = run,
     .undo = undo,
     .expects = cross_account_role_expects,
+    .touches = touches,
     .ops = OPS(CROSS_ACCOUNT_ROLE_OPS),
     .version = 1,
 };

@@ -69,12 +69,18 @@ static enum step_result undo(struct step *s)
     return cross_account_role_undo(s, "cmp");
 }
 
+static enum step_result touches(struct step *s, json_t *reading)
+{
+    return cross_account_role_touches(s, "cmp", reading);
+}
+
 const struct step_def step_role_cmp = {
     .name = "role_cmp",
     .item = "2.3",
     .run = run,
     .undo = undo,
     .expects = cross_account_role_expects,
+    .touches = touches,
     .ops = OPS(CROSS_ACCOUNT_ROLE_OPS, &sts_get_caller_identity_trusted, &sts_assume_role_probe),
     .version = 1,
 };

@@ -5,6 +5,7 @@
  * hands the registration on to members, and another seller of record keeps accounts of the old one from joining. Where
  * AWS has no registration for a country, a person sets the country in the console. */
 #include "common/aws/services/taxsettings.h"
+#include "common/proof/bracket.h"
 #include "worker/steps/fingerprint_shape.h"
 #include "worker/steps/human.h"
 #include "worker/steps/ownership.h"
@@ -247,12 +248,26 @@ static json_t *expects(const json_t *import, const json_t *before, const json_t 
     return patches;
 }
 
+/* Its own account; those of members are in no patch unless an operator accepted that they inherit. */
+static enum step_result touches(struct step *s, json_t *reading)
+{
+    const json_t *list = NULL;
+    const char *account = step_var(s, "account_id");
+    TRY(step_look(s, "taxes", &tax_list_tax_registrations, NULL, NULL, NULL, &list));
+    const json_t *row = tax_account(list, account);
+    bracket_add(reading, "tax", account,
+                row ? shape_tax(json_at(row, "taxRegistration"), json_str_at(row, "accountMetaData.seller")) : NULL,
+                NULL);
+    return STEP_DONE;
+}
+
 const struct step_def step_tax_profile = {
     .name = "tax_profile",
     .item = "3.2",
     .run = run,
     .undo = undo,
     .expects = expects,
+    .touches = touches,
     .ops = OPS(&tax_get_tax_registration, &tax_list_tax_registrations, &tax_get_tax_inheritance,
                &tax_put_tax_registration, &tax_delete_tax_registration),
     .uses = "preflight",

@@ -311,6 +311,90 @@ static void an_adopted_bucket_keeps_foreign_tags_and_statements(void **state)
     fake_done(&h);
 }
 
+/* ---- Brackets ---- */
+/* S3 as it would be if our PutBucketPolicy forgot what others had put there. */
+static void s3_loses_theirs(struct fake_host *h, const struct step_call *call)
+{
+    s3_remembers(h, call);
+    if (str_eq(call->op->name, "s3:PutBucketPolicy")) {
+        struct err err;
+        json_auto_t *document = json_read(text_of(call, "Policy"), strlen(text_of(call, "Policy")), 0, &err);
+        json_t *list = json_object_get(document, "Statement");
+        for (size_t i = json_array_size(list); i-- > 0;)
+            if (str_eq(json_str_at(json_array_get(list, i), "Sid"), "Theirs"))
+                json_array_remove(list, i);
+        AUTO_FREE char *text = json_text(document);
+        put(h, "s3:GetBucketPolicy", json_make("{s:s}", "policy", text));
+    }
+}
+
+static void brackets_find_what_our_writes_destroyed(void **state)
+{
+    (void)state;
+    static const char theirs[] =
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"Theirs\",\"Effect\":\"Deny\"}]}";
+    for (int is_lost = 0; is_lost < 2; is_lost++) {
+        struct fake_host h;
+        setup_bucket(&h);
+        if (is_lost)
+            h.on_answer = s3_loses_theirs;
+        put(&h, "s3:GetBucketLocation", json_make("{s:s}", "region", "eu-west-1"));
+        put(&h, "s3:GetBucketTagging", json_make("{s:{s:s}}", "tags", "doit:onboarding", "acme42"));
+        put(&h, "s3:GetBucketPolicy", json_make("{s:s}", "policy", theirs));
+        fake_run(&h, step_def_by_name("cur_bucket"));
+        check_end(&h, STEP_ENDED_DONE, "");
+        const json_t *bracket = json_object_get(h.result, "bracket");
+        assert_int_equal(json_array_size(json_object_get(bracket, "differences")), is_lost);
+        assert_int_equal(json_array_size(json_object_get(h.result, "warnings")), is_lost);
+        if (is_lost)
+            assert_true(json_is_null(json_at(bracket, "differences.0.to.policy.Theirs")) ||
+                        !json_has(bracket, "differences.0.to.policy.Theirs"));
+        assert_string_equal(json_str_at(bracket, "entries.0.section"), "s3.settings");
+        assert_true(json_int_at(bracket, "calls") <= 8);
+        fake_done(&h);
+    }
+}
+
+/* What the step has read itself is not asked again. */
+static void brackets_add_few_calls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *step;
+        int64_t calls_max;
+    } cases[] = {{"role_cmp", 4}, {"cur_report", 0}, {"cur_bucket", 5}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fake_host h;
+        if (str_starts(cases[i].step, "role"))
+            setup_roles(&h);
+        else
+            setup_bucket(&h);
+        fake_run(&h, step_def_by_name(cases[i].step));
+        check_end(&h, STEP_ENDED_DONE, "");
+        const json_t *bracket = json_object_get(h.result, "bracket");
+        assert_non_null(bracket);
+        assert_int_equal(json_array_size(json_object_get(bracket, "differences")), 0);
+        if (json_int_at(bracket, "calls") > cases[i].calls_max)
+            fail_msg("%s: %lld calls", cases[i].step, (long long)json_int_at(bracket, "calls"));
+        assert_true(json_int_at(bracket, "began_ms") <= json_int_at(bracket, "ended_ms"));
+        fake_done(&h);
+    }
+}
+
+static void who_writes_nothing_has_no_bracket(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup_bucket(&h);
+    fake_run(&h, step_def_by_name("cur_report"));
+    mem_free(h.journal);
+    h.journal = NULL;
+    fake_run(&h, step_def_by_name("cur_report"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_false(json_has(h.result, "bracket"));
+    fake_done(&h);
+}
+
 static void a_report_is_made_and_its_delivery_not_waited_for(void **state)
 {
     (void)state;
@@ -364,6 +448,9 @@ int main(void)
         cmocka_unit_test(a_role_open_to_everybody_is_reported),
         cmocka_unit_test(a_bucket_gets_all_five_settings),
         cmocka_unit_test(a_foreign_bucket_is_left_alone),
+        cmocka_unit_test(brackets_find_what_our_writes_destroyed),
+        cmocka_unit_test(brackets_add_few_calls),
+        cmocka_unit_test(who_writes_nothing_has_no_bracket),
         cmocka_unit_test(an_adopted_bucket_keeps_foreign_tags_and_statements),
         cmocka_unit_test(a_report_is_made_and_its_delivery_not_waited_for),
         cmocka_unit_test(reports_stop_where_they_must),
