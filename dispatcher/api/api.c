@@ -34,6 +34,8 @@ const struct http_route api_routes[] = {
     {"POST", "/v1/imports/{id}:apply", imports_apply, SMALL, 0},
     {"POST", "/v1/imports/{id}:drift", drift_post, SMALL, 0},
     {"GET", "/v1/imports/{id}/drift", drift_get, 0, 0},
+    {"GET", "/v1/imports/{id}/rehearsal", rehearsal_get, 0, 0},
+    {"PUT", "/v1/imports/{id}/rehearsal", rehearsal_put, INPUT_IMPORT_BYTES_MAX, 0},
     {"PUT", "/v1/imports/{id}/credential", imports_credential, SMALL, HTTP_SECRET},
     {"GET", "/v1/imports/{id}/ledger", imports_ledger, 0, 0},
     {"GET", "/v1/imports/{id}/policy", imports_policy, 0, 0},

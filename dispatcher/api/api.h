@@ -85,6 +85,8 @@ void imports_approve(struct http_request *r, void *arg);
 void imports_apply(struct http_request *r, void *arg);
 void drift_post(struct http_request *r, void *arg);
 void drift_get(struct http_request *r, void *arg);
+void rehearsal_get(struct http_request *r, void *arg);
+void rehearsal_put(struct http_request *r, void *arg);
 void imports_credential(struct http_request *r, void *arg);
 void batches_post(struct http_request *r, void *arg);
 void batches_get(struct http_request *r, void *arg);

@@ -30,20 +30,6 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-/* A port that is free now. The dispatcher binds it a moment later; people need its address before it runs. */
-static int free_port(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), port = -1;
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-        getsockname(fd, (struct sockaddr *)&at, &len) == 0)
-        port = ntohs(at.sin_port);
-    if (fd >= 0)
-        (void)close(fd);
-    return port;
-}
-
 /* A fresh folder with a token and an address, so that the dispatcher and the people agree before either runs. */
 static int prepare(struct demo *d, struct err *err)
 {
@@ -56,22 +42,7 @@ static int prepare(struct demo *d, struct err *err)
     (void)nftw(d->fleet.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     if (file_make_dirs(d->fleet.dir, 0700, err) != 0 || file_write(marker, "", 0, 0600, err) != 0)
         return -1;
-    unsigned char random[24];
-    char token[49];
-    env_random(env_system(), random, sizeof random);
-    crypto_hex(random, sizeof random, token);
-    int port = free_port();
-    AUTO_FREE char *address = mem_printf("127.0.0.1:%d\n", port);
-    AUTO_FREE char *address_path = mem_printf("%s/address", d->fleet.dir);
-    AUTO_FREE char *token_path = mem_printf("%s/token", d->fleet.dir);
-    if (port <= 0)
-        return err_set(err, ERR_IO, "no free port on loopback: %s", strerror(errno));
-    if (file_write(token_path, token, strlen(token), 0600, err) != 0 ||
-        file_write(address_path, address, strlen(address), 0600, err) != 0)
-        return -1;
-    (void)snprintf(d->cli->url, sizeof d->cli->url, "http://127.0.0.1:%d", port);
-    (void)snprintf(d->cli->token, sizeof d->cli->token, "%s", token);
-    return 0;
+    return local_prepare(d->cli, &d->fleet, err);
 }
 
 /* Keeps the fleet alive: what was killed is started again, and the import goes on. */

@@ -1,9 +1,13 @@
 #include "dispatcher/cli/local.h"
 
+#include "common/base/env.h"
 #include "common/base/mem.h"
 #include "common/codec/file.h"
+#include "common/crypto/crypto.h"
 #include "common/crypto/seal.h"
+
 #include "common/crypto/sign.h"
+#include <arpa/inet.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,6 +136,8 @@ static int start_dispatcher(const struct local_fleet *f, struct err *err)
     add(&a, mem_printf("--listen=%s", str_starts(address, "http://") ? address + 7 : address));
     add(&a, mem_printf("--address-file=%s/address", f->dir));
     add(&a, mem_printf("--token-file=%s/token", f->dir));
+    if (f->profile[0])
+        add(&a, mem_printf("--profile=%s", f->profile));
     add(&a, mem_printf("--signing-key-file=%s/signing.key", f->dir));
     return spawn(f, "dispatcher", &a, err);
 }
@@ -267,6 +273,40 @@ int local_connect(struct cli *cli, struct err *err)
     if (local_start(&fleet, err) != 0)
         return -1;
     return local_adopt(cli, &fleet, err);
+}
+
+/* A port that is free now. The dispatcher binds it a moment later; people need its address before it runs. */
+static int free_port(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), port = -1;
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+        getsockname(fd, (struct sockaddr *)&at, &len) == 0)
+        port = ntohs(at.sin_port);
+    if (fd >= 0)
+        (void)close(fd);
+    return port;
+}
+
+int local_prepare(struct cli *cli, const struct local_fleet *f, struct err *err)
+{
+    unsigned char random[24];
+    char token[49];
+    env_random(env_system(), random, sizeof random);
+    crypto_hex(random, sizeof random, token);
+    int port = free_port();
+    AUTO_FREE char *address = mem_printf("127.0.0.1:%d\n", port);
+    AUTO_FREE char *address_path = mem_printf("%s/address", f->dir);
+    AUTO_FREE char *token_path = mem_printf("%s/token", f->dir);
+    if (port <= 0)
+        return err_set(err, ERR_IO, "no free port on loopback: %s", strerror(errno));
+    if (file_write(token_path, token, strlen(token), 0600, err) != 0 ||
+        file_write(address_path, address, strlen(address), 0600, err) != 0)
+        return -1;
+    (void)snprintf(cli->url, sizeof cli->url, "http://127.0.0.1:%d", port);
+    (void)snprintf(cli->token, sizeof cli->token, "%s", token);
+    return 0;
 }
 
 /* ---- The verb ---- */

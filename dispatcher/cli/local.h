@@ -17,6 +17,7 @@ struct local_fleet {
     bool is_simulated;
     char endpoint[128];    /* sim: URL of awssim */
     char credentials[600]; /* sim: operator's credentials file */
+    char profile[600];     /* operator profile for the dispatcher; "" its own default */
     uint32_t workers;
     uint32_t poll_ms; /* 0: default */
     uint32_t settle_ms;
@@ -33,6 +34,8 @@ NODISCARD int local_stop(struct local_fleet *fleet, struct err *err);
 bool local_is_running(const struct local_fleet *fleet);
 /* Fills url and token of `cli` from the fleet's files. */
 NODISCARD int local_adopt(struct cli *cli, const struct local_fleet *fleet, struct err *err);
+/* A token and an address in the fleet's folder before anything runs, so that scripted people know whom to ask. */
+NODISCARD int local_prepare(struct cli *cli, const struct local_fleet *fleet, struct err *err);
 /* local_start on the default folder, said on stderr, then local_adopt. ERR_NO_FLEET when none was ever started there
  * and the verb is none that begins one. */
 NODISCARD int local_connect(struct cli *cli, struct err *err);

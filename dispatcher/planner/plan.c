@@ -309,6 +309,8 @@ static void put_head(const struct plan_input *in, json_t *doc)
     for (size_t i = 0; i < in->playbook->dag.step_count; i++)
         (void)json_array_append_new(steps, json_string(json_str_at(in->playbook->steps[i], "id")));
     json_put(doc, "steps", steps);
+    if (json_bool_at(in->playbook->json, "read_only"))
+        json_put_bool(doc, "read_only", true);
     json_put_int(doc, "created_ms", (int64_t)in->now_ms);
     json_put(doc, "customer", copy_or(json_at(r, "customer"), json_object()));
     json_t *organization = copy_or(json_at(r, "organization"), json_object());

@@ -10,7 +10,7 @@
 /* ---- Options (sim_main.c) ---- */
 struct sim_options {
     const char *listen, *address_file, *effects, *kinds, *traps;
-    const char *customers, *credentials, *operator_credentials, *worlds;
+    const char *customers, *credentials, *operator_credentials, *worlds, *recorded;
     const char *people, *people_token_file;
     size_t orgs;
     uint64_t seed;
@@ -19,6 +19,8 @@ struct sim_options {
     uint64_t signature_life_ms; /* 0: AWS's own (5 minutes, S3 15) */
 };
 extern struct sim_options sim_options;
+
+int sim_worlds_load(const char *path, uint64_t seed); /* worlds_load.c: organizations as they were recorded */
 
 /* ---- Growing text (sim_text.c) ---- */
 struct sim_text {

@@ -22,6 +22,7 @@ static const char usage[] =
     "  --listen HOST:PORT           127.0.0.1:0 (0: any free port)\n"
     "  --address-file FILE          where to write http://HOST:PORT once it answers\n"
     "  --orgs N --seed S --kinds all|healthy|a,b --accounts-max N    the worlds; the same seed makes the same worlds\n"
+    "  --recorded FILE              instead of these: organizations as they were recorded (worlds_load.c)\n"
     "  --latency-ms N               every answer waits\n"
     "  --faults none|light|heavy|throttle=0.1,before=,after=,drop=,reset=,slow=,late=    shares of requests\n"
     "  --traps all|none|a,b|-a,-b   wire traps of the real AWS (traps.def)\n"
@@ -48,6 +49,7 @@ enum flag {
     CREDENTIALS,
     OPERATOR_CREDENTIALS,
     WORLDS,
+    RECORDED,
     PEOPLE,
     PEOPLE_TOKEN,
     PEOPLE_DELAY,
@@ -71,6 +73,7 @@ static const struct option flags[] = {
     {"credentials", 1, NULL, CREDENTIALS},
     {"operator-credentials", 1, NULL, OPERATOR_CREDENTIALS},
     {"worlds", 1, NULL, WORLDS},
+    {"recorded", 1, NULL, RECORDED},
     {"people", 1, NULL, PEOPLE},
     {"people-token-file", 1, NULL, PEOPLE_TOKEN},
     {"people-delay-ms", 1, NULL, PEOPLE_DELAY},
@@ -103,6 +106,7 @@ static bool take_text(int flag, const char *text)
         [CREDENTIALS] = &sim_options.credentials,
         [OPERATOR_CREDENTIALS] = &sim_options.operator_credentials,
         [WORLDS] = &sim_options.worlds,
+        [RECORDED] = &sim_options.recorded,
         [PEOPLE] = &sim_options.people,
         [PEOPLE_TOKEN] = &sim_options.people_token_file,
     };
@@ -186,9 +190,11 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "awssim: cannot write %s: %s\n", sim_options.effects, strerror(errno));
         return 1;
     }
-    if (sim_worlds_make(sim_options.kinds, sim_options.orgs, sim_options.accounts_max, sim_options.seed) != 0 ||
-        sim_worlds_write(sim_options.customers, sim_options.credentials, sim_options.operator_credentials,
-                         sim_options.worlds) != 0)
+    int made = sim_options.recorded
+                   ? sim_worlds_load(sim_options.recorded, sim_options.seed)
+                   : sim_worlds_make(sim_options.kinds, sim_options.orgs, sim_options.accounts_max, sim_options.seed);
+    if (made != 0 || sim_worlds_write(sim_options.customers, sim_options.credentials, sim_options.operator_credentials,
+                                      sim_options.worlds) != 0)
         return 1;
     for (size_t i = 0; i < sim_world_count(); i++)
         sim_index_world(sim_world_at(i));

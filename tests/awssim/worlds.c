@@ -38,7 +38,7 @@ struct sim_world *sim_world_by_account(const char *account)
     return sim_map_get(&by_account, account);
 }
 
-static void world_register(struct sim_world *w)
+void sim_world_register(struct sim_world *w)
 {
     if (world_count == world_room) {
         world_room = world_room ? world_room * 2 : 64;
@@ -219,7 +219,7 @@ static const struct sim_kind *kind_by_name(const char *name)
     return NULL;
 }
 
-static struct sim_world *world_blank(const char *account, const struct sim_kind *kind, uint64_t seed)
+struct sim_world *sim_world_blank(const char *account, const struct sim_kind *kind, uint64_t seed)
 {
     struct sim_world *w = calloc(1, sizeof *w);
     if (w == NULL)
@@ -236,23 +236,24 @@ static struct sim_world *world_blank(const char *account, const struct sim_kind 
 
 #define PMA_ID "pma-doit000000001"
 
-static void make_channel(struct make *m)
+static void make_channel(struct make *m, const char *id)
 {
-    json_t *pma =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", PMA_ID, "revision", "1", "catalog", "AWS",
-                  "program", "SOLUTION_PROVIDER", "displayName", "Example Reseller EMEA", "accountId", m->w->account,
-                  "arn", "arn:aws:partnercentral:us-east-1:777788889999:catalog/AWS/program-management-account/" PMA_ID,
-                  "status", "ACTIVE");
+    json_t *pma = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "revision", "1", "catalog", "AWS",
+                            "program", "SOLUTION_PROVIDER", "displayName", "Example Reseller EMEA", "accountId",
+                            m->w->account, "status", "ACTIVE");
+    json_object_set_new(
+        pma, "arn",
+        svc_textf("arn:aws:partnercentral:us-east-1:%s:catalog/AWS/program-management-account/%s", m->w->account, id));
     json_object_set_new(pma, "createdAt", make_seconds(make_past(m, 400, 500)));
     json_object_set_new(pma, "startDate", make_seconds(make_past(m, 300, 400)));
-    json_object_set_new(make_map(m, "channel", "pmas"), PMA_ID, pma);
+    json_object_set_new(make_map(m, "channel", "pmas"), id, pma);
     make_map(m, "channel", "relationships");
     make_map(m, "channel", "tokens");
 }
 
-static struct sim_world *world_operator(const char *role, const char *account, uint64_t seed)
+static struct sim_world *world_operator(const char *role, const char *account, const char *pma, uint64_t seed)
 {
-    struct sim_world *w = world_blank(account, NULL, seed);
+    struct sim_world *w = sim_world_blank(account, NULL, seed);
     struct make m = {.w = w, .state = w->state, .kind = role, .random = seed ^ strtoull(account, NULL, 10)};
     char key_id[21], secret[41];
     json_t *customer = make_section(&m, "customer");
@@ -265,9 +266,29 @@ static struct sim_world *world_operator(const char *role, const char *account, u
     json_object_set_new(customer, "secret_access_key", json_string(secret));
     json_object_set_new(w->state, "root", json_pack("{s:[], s:{}, s:b}", "mfa_devices", "access_keys", "password", 1));
     if (svc_is(role, "partner"))
-        make_channel(&m);
-    world_register(w);
+        make_channel(&m, pma);
+    sim_world_register(w);
     return w;
+}
+
+/* Those that a record names; two of them may be one account, which then has the names of both. */
+void sim_worlds_operator(const json_t *record, uint64_t seed)
+{
+    static const char *const roles[] = {"operator", "partner", "trusted"};
+    for (size_t i = 0; i < 3; i++) {
+        const char *account = svc_text(record, roles[i]), *pma = svc_text(record, "pma");
+        struct sim_world *known = sim_world_by_account(account);
+        struct make m = {.w = known, .state = known ? known->state : NULL};
+        if (strlen(account) != 12)
+            continue;
+        if (known == NULL) {
+            world_operator(roles[i], account, pma[0] ? pma : PMA_ID, seed);
+            continue;
+        }
+        json_object_set_new(make_section(&m, "customer"), roles[i], json_true());
+        if (svc_is(roles[i], "partner"))
+            make_channel(&m, pma[0] ? pma : PMA_ID);
+    }
 }
 
 /* ---- Making one, making all
@@ -279,7 +300,7 @@ struct sim_world *sim_world_new(const char *kind_name, uint64_t seed, int index)
         {"operator", "999900000001"}, {"partner", "777788889999"}, {"trusted", "068664126052"}};
     for (size_t i = 0; i < 3; i++)
         if (svc_is(kind_name, own[i][0]))
-            return world_operator(own[i][0], own[i][1], seed);
+            return world_operator(own[i][0], own[i][1], PMA_ID, seed);
     const struct sim_kind *kind = kind_by_name(kind_name);
     char account[13];
     /* Worlds made later count from 100,000: they get a first digit of their own. The last three digits are for members.
@@ -288,7 +309,7 @@ struct sim_world *sim_world_new(const char *kind_name, uint64_t seed, int index)
                    (unsigned)index % 100000);
     if (kind == NULL || index < 0 || sim_world_by_account(account) != NULL)
         return NULL;
-    struct sim_world *w = world_blank(account, kind, seed);
+    struct sim_world *w = sim_world_blank(account, kind, seed);
     struct make m = {.w = w,
                      .state = w->state,
                      .kind = kind->name,
@@ -307,7 +328,7 @@ struct sim_world *sim_world_new(const char *kind_name, uint64_t seed, int index)
     make_twist(&m);
     if (m.gives_id)
         json_object_set_new(make_section(&m, "customer"), "id", json_string(m.id));
-    world_register(w);
+    sim_world_register(w);
     return w;
 }
 

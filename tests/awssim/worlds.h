@@ -20,6 +20,11 @@ struct make {
     uint64_t founded_ms;
 };
 
+extern const struct sim_kind sim_kind_recorded; /* worlds_load.c: of no line in worlds.def */
+struct sim_world *sim_world_blank(const char *account, const struct sim_kind *kind, uint64_t seed);
+void sim_world_register(struct sim_world *w);
+void sim_worlds_operator(const json_t *record, uint64_t seed); /* operator's accounts as a record names them */
+
 extern uint32_t sim_accounts_max; /* 0: not given */
 
 uint64_t make_random(struct make *m);

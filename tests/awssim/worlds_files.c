@@ -123,6 +123,12 @@ static int write_customers(const char *path)
 /* ---- Keys
  * -------------------------------------------------------------------------------------------------------------- */
 
+static void write_key(FILE *file, const json_t *customer, const char *section)
+{
+    (void)fprintf(file, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n\n", section,
+                  svc_text(customer, "access_key_id"), svc_text(customer, "secret_access_key"));
+}
+
 static int write_keys(const char *path, bool operator_keys)
 {
     FILE *file = file_open(path, 0600);
@@ -133,9 +139,11 @@ static int write_keys(const char *path, bool operator_keys)
         const json_t *customer = customer_of(w);
         if ((w->kind == NULL) != operator_keys || svc_text(customer, "access_key_id")[0] == '\0')
             continue;
-        (void)fprintf(file, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n\n",
-                      svc_text(customer, operator_keys ? "name" : "external_ref"), svc_text(customer, "access_key_id"),
-                      svc_text(customer, "secret_access_key"));
+        write_key(file, customer, svc_text(customer, operator_keys ? "name" : "external_ref"));
+        static const char *const also[] = {"partner", "trusted"}; /* one account of the operator's may be all three */
+        for (size_t k = 0; operator_keys && k < sizeof also / sizeof also[0]; k++)
+            if (json_is_true(json_object_get(customer, also[k])))
+                write_key(file, customer, also[k]);
     }
     return file_close(file, path);
 }

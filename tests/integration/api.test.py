@@ -355,7 +355,7 @@ def catalogues_metrics_and_health(fleet):
         assert re.fullmatch(r"#.*|[a-z_0-9]+(\{[^}]*\})? -?[0-9.]+", line), line
     errors = {one["code"]: one for one in d.get("/v1/errors").json["data"]}
     assert errors["role.name_taken"]["owner"] == "customer" and all(one["fix"] for one in errors.values())
-    assert [one["name"] for one in d.get("/v1/playbooks").json["data"]] == ["payer-handover"]
+    assert [one["name"] for one in d.get("/v1/playbooks").json["data"]] == ["payer-handover", "payer-record"]
     assert d.get("/readyz", token=False).json == {"ready": True, "redis": True}
 
 

@@ -7,8 +7,8 @@
 #include "common/aws/services/iam.h"
 #include "common/aws/services/organizations.h"
 #include "common/aws/services/taxsettings.h"
+#include "worker/steps/bucket_record.h"
 #include "worker/steps/ownership.h"
-#include "worker/steps/report_bucket.h"
 #include "worker/steps/report_definition.h"
 #include "worker/steps/tax_registration.h"
 
@@ -181,7 +181,10 @@ static void check_tax(struct step *s, const struct view *v)
 static enum step_result run(struct step *s)
 {
     struct view v = {0};
+    const json_t *bucket = NULL;
     TRY(read_all(s, &v));
+    TRY(bucket_record(s, &v.bucket, &bucket));
+    step_set(s, "bucket", same(bucket)); /* for a rehearsal: a fingerprint keeps only its region */
     enum step_result all = STEP_DONE;
     step_also(&all, check_roles(s, &v));
     step_also(&all, check_report(s, &v));
@@ -203,7 +206,7 @@ const struct step_def step_preflight = {
     .ops = OPS(&iam_list_roles, &iam_get_role, &iam_list_policies, &iam_get_policy, &iam_get_account_summary,
                &cur_describe_report_definitions, &cur_list_tags_for_resource,
                &organizations_list_handshakes_for_organization, &tax_get_tax_registration, &tax_list_tax_registrations,
-               &tax_get_tax_inheritance, REPORT_BUCKET_OPS),
+               &tax_get_tax_inheritance, REPORT_BUCKET_OPS, BUCKET_RECORD_OPS),
     .version = 1,
     .only_looks = true,
 };
