@@ -16,7 +16,7 @@
 #define IAM_PAGE 1000
 #define BUCKET_PAGE 1000
 #define REPORT_PAGE 5
-#define TAX_PAGE 50
+#define TAX_PAGE 100
 #define POLICY_TYPES 13
 
 static size_t pages(size_t count, size_t page)

@@ -7,6 +7,8 @@
 #include "worker/steps/fingerprint_reading.h"
 #include "worker/steps/fingerprint_shape.h"
 
+#define TAX_PAGE 100 /* the documented most; the default is half of it, and the rate is one call a second */
+
 void reading_reports(struct reading *r)
 {
     const json_t *facts = reading_ask(r, "reports", &cur_describe_report_definitions, NULL);
@@ -37,7 +39,8 @@ void reading_exports(struct reading *r)
 
 void reading_tax(struct reading *r)
 {
-    const json_t *facts = reading_ask(r, "tax", &tax_list_tax_registrations, NULL);
+    const json_t *facts =
+        reading_ask(r, "tax", &tax_list_tax_registrations, json_make("{s:i}", "maxResults", TAX_PAGE));
     const json_t *inheritance = reading_ask(r, "inheritance", &tax_get_tax_inheritance, NULL);
     if (!r->is_building)
         return;

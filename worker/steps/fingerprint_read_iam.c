@@ -41,11 +41,13 @@ static void put_roles(struct reading *r, const json_t *details, const json_t *li
     size_t i = 0;
     json_array_foreach (json_object_get(details, "roles"), i, one) {
         const json_t *extra = json_object_get(extras, json_str_at(one, "name"));
-        json_put(to, json_str_at(one, "name"),
-                 shape_role(json_str_at(one, "path"), json_str_at(one, "role_id"), json_object_get(one, "trust"),
-                            json_int_at(extra, "max_session"), json_str_at(extra, "description"),
-                            json_object_get(one, "policies"), json_object_get(one, "inline"),
-                            json_object_get(one, "tags"), json_str_at(one, "boundary")));
+        json_t *role = shape_role(json_str_at(one, "path"), json_str_at(one, "role_id"), json_object_get(one, "trust"),
+                                  json_int_at(extra, "max_session"), json_str_at(extra, "description"),
+                                  json_object_get(one, "policies"), json_object_get(one, "inline"),
+                                  json_object_get(one, "tags"), json_str_at(one, "boundary"));
+        if (json_has(one, "instance_profiles"))
+            json_put(role, "instance_profiles", shape_set(json_object_get(one, "instance_profiles")));
+        json_put(to, json_str_at(one, "name"), role);
     }
 }
 

@@ -33,7 +33,7 @@
  *   iam.groups        group name              {path, group_id, policies, inline}
  *   iam.roles         role name               {path, role_id, trust: document, max_session: seconds, description,
  *                                              policies: [sorted attached arns], inline: {name: document}, tags,
- *                                              boundary: arn or ""}
+ *                                              boundary: arn or "", instance_profiles: [sorted] (absent: none)}
  *   iam.policies      policy arn              {document}            (default version of a customer managed policy)
  *   s3                bucket name             {region}
  *   cur               report name             the definition under AWS's own names, as shape_report() leaves it

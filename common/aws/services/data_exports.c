@@ -60,7 +60,8 @@ static json_t *parse_export(const struct aws_reply *reply, struct err *err)
     json_auto_t *facts = json_object();
     if (!body ||
         parse_pick(body,
-                   "Export.ExportArn>arn! Export.Name>name Export.DataQuery.QueryStatement>query "
+                   "Export.ExportArn>arn! Export.Name>name Export.Description>description "
+                   "Export.DataQuery.QueryStatement>query "
                    "Export.DataQuery.TableConfigurations>tables:any Export.DestinationConfigurations>destination:any "
                    "Export.RefreshCadence.Frequency>refresh",
                    facts, err))

@@ -47,9 +47,10 @@ static int build_instances(const json_t *args, struct aws_request *ret, struct e
 static json_t *parse_instances(const struct aws_reply *reply, struct err *err)
 {
     json_t *body = parse_json(reply, err);
-    return body ? parse_list(body, "Instances",
-                             "InstanceArn>arn! IdentityStoreId>identity_store OwnerAccountId>owner Status>status",
-                             "instances", "NextToken", err)
+    return body ? parse_list(
+                      body, "Instances",
+                      "InstanceArn>arn! IdentityStoreId>identity_store OwnerAccountId>owner Status>status Name>name",
+                      "instances", "NextToken", err)
                 : NULL;
 }
 

@@ -54,8 +54,9 @@ extern const struct aws_op iam_get_account_summary; /* -> {summary: {"AccountMFA
 /* [Filter] -> {users, groups, roles, policies}; pages. Members, documents decoded:
  * user   {name, path, user_id, arn, groups: [name], policies: [arn], inline: {name: document}, tags{}, boundary?}
  * group  {name, path, group_id, arn, policies, inline}
- * role   {name, path, role_id, arn, trust, policies, inline, tags{}, boundary?}  (no description, no max_session: AWS
- * omits them) policy {arn, path, default_version, document, name?, policy_id?}  (the default version's) */
+ * role   {name, path, role_id, arn, trust, policies, inline, tags{}, boundary?, instance_profiles?: [name]}  (no
+ * description, no max_session: AWS omits them) policy {arn, path, default_version, document, name?, policy_id?}  (the
+ * default version's) */
 extern const struct aws_op iam_get_account_authorization_details;
 extern const struct aws_op iam_list_account_aliases;           /* -> {aliases: [text]}; pages */
 extern const struct aws_op iam_list_saml_providers;            /* -> {providers: [arn]} */

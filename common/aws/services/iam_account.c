@@ -85,6 +85,19 @@ static json_t *inline_of(const json_t *from, const char *path, struct err *err)
     return json_incref(documents);
 }
 
+/* Instance profiles that carry a role; users and groups have none. New reference. */
+static json_t *names_of_profiles(const json_t *from)
+{
+    json_auto_t *list = xml_list(from, "InstanceProfileList.member");
+    json_t *names = json_array();
+    size_t i;
+    const json_t *one;
+    json_array_foreach (list, i, one)
+        if (*json_str_at(one, "InstanceProfileName"))
+            (void)json_array_append_new(names, json_string(json_str_at(one, "InstanceProfileName")));
+    return names;
+}
+
 /* Adds one user, group or role to `to`. */
 static int add_principal(json_t *to, const json_t *one, const char *spec, const char *inline_path, struct err *err)
 {
@@ -97,6 +110,9 @@ static int add_principal(json_t *to, const json_t *one, const char *spec, const 
     json_put(facts, "inline", documents);
     json_put(facts, "policies", arns_of(one, "AttachedManagedPolicies.member"));
     json_put(facts, "tags", parse_tags(one, "Tags.member"));
+    json_auto_t *profiles = names_of_profiles(one);
+    if (json_array_size(profiles))
+        json_put(facts, "instance_profiles", json_incref(profiles));
     (void)json_array_append(to, facts);
     return 0;
 }
