@@ -261,6 +261,52 @@ static void playbook_and_steps_are_the_same(void **state)
     assert_true(n >= playbook->dag.step_count);
 }
 
+static bool comes_after(int step, int gate)
+{
+    bool is_after[RECORD_STEPS_MAX] = {false};
+    for (int i = 0; i < playbook->dag.step_count; i++) /* steps stand after what they need */
+        for (size_t k = 0; k < playbook->dag.steps[i].needs_count; k++) {
+            uint8_t need = playbook->dag.steps[i].needs[k];
+            is_after[i] = is_after[i] || need == gate || is_after[need];
+        }
+    return is_after[step];
+}
+
+/* With a plan asked for, nothing is changed and nobody but for access is asked before it is approved. */
+static void everything_that_changes_or_asks_comes_after_the_gate(void **state)
+{
+    (void)state;
+    static const char before[] = "access_handover,org_identify,admin_access,preflight,fingerprint_before,change_plan,"
+                                 "plan_approval";
+    int gate = playbook_step(playbook, "plan_approval");
+    assert_true(gate > 0 && comes_after(gate, playbook_step(playbook, "change_plan")));
+    for (int i = 0; i < playbook->dag.step_count; i++) {
+        const char *id = json_str_at(playbook->steps[i], "id");
+        if (comes_after(i, gate) == str_in_list(before, id))
+            fail_msg("%s comes %s the plan's approval", id, comes_after(i, gate) ? "after" : "before");
+    }
+}
+
+static void a_plan_is_made_only_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    static const char *const asked[] = {"", ",\"options\":{\"plan\":true}"};
+    for (size_t n = 0; n < ARRAY_LEN(asked); n++) {
+        json_auto_t *in = request(asked[n]);
+        struct plan_org org;
+        plan_org_draw(env_system(), in, 0, &org);
+        struct plan_input input = {
+            .profile = profile, .playbook = playbook, .request = in, .import_id = "imp_00test", .org = &org, .now_ms = 1};
+        AUTO_PLAN struct plan plan = {0};
+        assert_int_equal(plan_import(&input, &plan, &err), 0);
+        int gate = playbook_step(playbook, "plan_approval"), mailbox = playbook_step(playbook, "mailbox_ready");
+        assert_int_equal(plan.record.steps[gate].state == STATE_SKIPPED, n == 0);
+        assert_int_equal(plan.record.steps[mailbox].state == STATE_READY, n == 0);
+        assert_int_equal(json_array_has_str(json_at(plan.doc, "skipped"), "change_plan"), n == 0);
+    }
+}
+
 static void the_shipped_profile_is_usable(void **state)
 {
     (void)state;
@@ -289,6 +335,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expands_the_profile_into_variables),
         cmocka_unit_test(skips_what_was_not_contracted),
+        cmocka_unit_test(everything_that_changes_or_asks_comes_after_the_gate),
+        cmocka_unit_test(a_plan_is_made_only_where_it_is_asked_for),
         cmocka_unit_test(keeps_a_sealed_credential_out_of_the_document),
         cmocka_unit_test(draws_the_same_id_again_and_another_after_a_clash),
         cmocka_unit_test(cuts_a_display_name_and_puts_the_billing_profile),
