@@ -179,6 +179,8 @@ def what_moved_is_refused_by_name(fleet):
         one = world.imports()[0]
         ref, account = one["external_ref"], one["organization"]["management_account_id"]
         first = plan_of(world, one["id"])
+        text = world.dispatcher.get("/v1/imports/%s/plan" % one["id"], headers={"Accept": "text/plain"})
+        assert text.status == 200 and text.body.startswith("Plan for ") and "+ role doitintl_cmp" in text.body, text
         unapproved = world.cli("apply", ref)
         assert unapproved.returncode == 1 and "plan.unapproved" in unapproved.stderr, unapproved.stderr
         other = world.cli("approve", ref, "--by", "ann", "--reason", "CHG-1", "--plan", "0" * 64)
@@ -213,6 +215,31 @@ def act(world, account, what, args=None):
     body = json.dumps({"what": what, "args": args or {}}).encode()
     with urllib.request.urlopen(urllib.request.Request(world.endpoint + "/_sim/world/%s/act" % account, body), timeout=30) as answer:
         assert answer.status == 200
+
+
+# ---- What would stop it later stops it where nothing is half done
+
+
+def a_stop_is_told_before_anything_and_planned_again(fleet):
+    world = SimFleet(fleet, 1, kinds="root_access_keys", people_delay_ms=50)
+    world.worker()
+    try:
+        submit(world)
+        world.wait("stop", lambda imports: all(one["state"] == "failed" for one in imports))
+        one = world.imports()[0]
+        assert one["error"]["code"] == "plan.stops" and one["error"]["findings"][0]["code"] == "root.access_keys", one["error"]
+        shown = world.cli("plan", one["external_ref"])
+        assert shown.returncode == 3 and "would stop" in shown.stdout and "root.access_keys" in shown.stdout, shown.stdout[-3000:]
+        assert world.cli("approve", one["external_ref"], "--by", "ann", "--reason", "CHG-1").returncode == 1  # nobody waits for it
+        assert not world.effects()
+        act(world, one["organization"]["management_account_id"], "customer.delete_root_keys")
+        assert world.cli("retry", one["external_ref"]).returncode == 0
+        world.wait("plan", lambda imports: all(map(has_plan, imports)))
+        shown = world.cli("plan", one["external_ref"])
+        assert shown.returncode == 4 and "would stop" not in shown.stdout, shown.stdout[-3000:]
+        assert not world.effects()
+    finally:
+        world.stop()
 
 
 # ---- Who may approve, and what comes without a plan
@@ -265,5 +292,5 @@ def an_import_without_a_plan_says_so(fleet):
 
 if __name__ == "__main__":
     tests = [a_finished_customer_has_no_changes, what_moved_is_refused_by_name, two_people_where_the_profile_asks,
-             an_import_without_a_plan_says_so, calls_made_are_the_calls_planned]
+             a_stop_is_told_before_anything_and_planned_again, an_import_without_a_plan_says_so, calls_made_are_the_calls_planned]
     run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])
