@@ -44,7 +44,7 @@ struct rig {
     json_t *import;
     char keys[64];
     uint64_t lease_ms; /* what is left of it; 0: no limit */
-    bool holds_tokens;
+    bool holds_tokens, is_halted;
     later_fn *go; /* waits for tokens */
     void *go_arg;
     struct answer answer;
@@ -67,6 +67,11 @@ static void draw(void *self, const char *account_id, const struct aws_op *op UNU
     r->go = go;
     r->go_arg = arg;
     uv_stop(&r->w.loop);
+}
+
+static bool may_write(void *self)
+{
+    return !((const struct rig *)self)->is_halted;
 }
 
 static void answered(void *self, struct step_call *call UNUSED, const struct step_answer *answer)
@@ -121,6 +126,8 @@ static void begin(struct rig *r, const struct script_step *steps, size_t count)
                                .own = &r->own,
                                .sign_within_ms = SIGN_WITHIN_MS,
                                .call_timeout_ms = CALL_TIMEOUT_MS,
+                               .may_write = may_write,
+                               .halt_self = r,
                                .draw_self = r,
                                .draw = draw,
                                .answer_self = r,
@@ -234,6 +241,30 @@ static void waiting_for_the_lease_does_not_stretch_it(void **state)
     }
 }
 
+/* The last look is just before the signature: a halt that comes while a call waits for its tokens still stops it. */
+static void a_halted_fleet_signs_no_write_and_goes_on_reading(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {IDENTITY, FINE};
+    for (int is_read = 0; is_read < 2; is_read++) {
+        struct rig r;
+        begin(&r, steps, ARRAY_LEN(steps));
+        r.holds_tokens = true;
+        ask(&r, is_read ? &op_operator : &op_own_write);
+        run_until_tokens_are_wanted(&r);
+        r.is_halted = true;
+        r.go(r.go_arg);
+        run_until_answered(&r);
+        assert_int_equal(r.w.server.request_count, is_read ? 2 : 1);
+        assert_int_equal(r.answer.has_err, !is_read);
+        if (!is_read) {
+            assert_int_equal(r.answer.err.code, ERR_FLEET_HALTED);
+            assert_int_equal(r.answer.err.applied, APPLIED_NO);
+        }
+        end(&r);
+    }
+}
+
 /* Keys are rotated while a worker runs: after AWS refused the old ones, the next call reads the file again. */
 static void refused_keys_of_our_own_are_read_again(void **state)
 {
@@ -269,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_write_is_signed_soon_after_its_intent_or_not_at_all),
         cmocka_unit_test(waiting_for_the_lease_does_not_stretch_it),
+        cmocka_unit_test(a_halted_fleet_signs_no_write_and_goes_on_reading),
         cmocka_unit_test(refused_keys_of_our_own_are_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
