@@ -189,6 +189,10 @@ static void print_policy(const json_t *p)
         print_document(json_at(p, "trust"));
         puts("");
     }
+    puts(
+        "Policy OrgImportNever (not needed with the two above; for those who attach AdministratorAccess all the same)");
+    print_document(json_at(p, "guard.document"));
+    puts("");
     print_sizes(p);
     print_notes(p);
     print_reasons(p);
