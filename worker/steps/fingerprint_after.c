@@ -141,7 +141,8 @@ static enum step_result gather(struct step *s, struct verdict_input *in)
     in->our_session = json_str_at(step_import(s), "id");
     in->brackets = step_keep(s, step_is_undo(s) ? json_array() : evidence_brackets(s)); /* judged once, forwards */
     in->writes = step_writes(s);
-    TRY(evidence_extra(s, &in->extra));
+    if (!step_is_undo(s)) /* what lay beside the sections was ours, and the undo says itself what of it stays */
+        TRY(evidence_extra(s, &in->extra));
     TRY(evidence_keys(s, &in->our_keys));
     json_t *first = step_keep(s, verdict_of(in)); /* says where to look */
     return evidence_events(s, first, &in->events);
