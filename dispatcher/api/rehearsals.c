@@ -1,10 +1,10 @@
 /* GET /v1/imports/{id}/rehearsal: what a rehearsal predicted, what really came, and how they compare; ?seed=true gives
  * what a rehearsal starts from. PUT stores a prediction. Predictions belong to the organization, so that one made from
  * a request's file is there when the import comes. Kept in f:{g}:rehearsals, by account. */
-#include "dispatcher/planner/rehearsal.h"
 #include "common/base/mem.h"
 #include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/loose.h"
+#include "dispatcher/planner/rehearsal.h"
 
 #include <stdio.h>
 

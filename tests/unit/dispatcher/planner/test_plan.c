@@ -296,8 +296,12 @@ static void a_plan_is_made_only_where_it_is_asked_for(void **state)
         json_auto_t *in = request(asked[n]);
         struct plan_org org;
         plan_org_draw(env_system(), in, 0, &org);
-        struct plan_input input = {
-            .profile = profile, .playbook = playbook, .request = in, .import_id = "imp_00test", .org = &org, .now_ms = 1};
+        struct plan_input input = {.profile = profile,
+                                   .playbook = playbook,
+                                   .request = in,
+                                   .import_id = "imp_00test",
+                                   .org = &org,
+                                   .now_ms = 1};
         AUTO_PLAN struct plan plan = {0};
         assert_int_equal(plan_import(&input, &plan, &err), 0);
         int gate = playbook_step(playbook, "plan_approval"), mailbox = playbook_step(playbook, "mailbox_ready");
