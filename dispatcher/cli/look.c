@@ -135,6 +135,28 @@ static void print_import(const json_t *i)
     print_undo(json_at(i, "undo"));
 }
 
+/* What a rehearsal said, and whether it came so; nothing when nobody has rehearsed. */
+static void print_rehearsal(struct cli *cli, const char *id)
+{
+    struct err ignored;
+    AUTO_FREE char *path = mem_printf("/v1/imports/%s/rehearsal", id);
+    AUTO_REPLY struct cli_reply reply = {0};
+    if (cli_get(cli, path, &reply, &ignored) != 0 || reply.status != 200 ||
+        !json_is_object(json_at(reply.json, "predicted")))
+        return;
+    const json_t *end = json_at(reply.json, "predicted.end"), *compared = json_at(reply.json, "comparison");
+    printf("rehearsal: predicted %s %s %s, %zu writes", json_str_at(end, "state"), json_str_at(end, "step"),
+           json_str_at(end, "code"), json_array_size(json_at(reply.json, "predicted.writes")));
+    if (!json_is_object(compared))
+        puts("");
+    else if (json_bool_at(compared, "is_same"))
+        puts("; it came exactly so");
+    else
+        printf("; it came otherwise: %lld of them were made, %zu others, the end was %s\n",
+               (long long)json_int_at(compared, "writes.same"), json_array_size(json_at(compared, "writes.extra")),
+               json_bool_at(compared, "end.is_same") ? "the same" : "another");
+}
+
 /* The last look for drift, when somebody has looked. */
 static void print_drift(struct cli *cli, const char *id)
 {
@@ -183,6 +205,7 @@ int cli_verb_show(struct cli *cli)
         return EXIT_OK;
     }
     print_import(reply.json);
+    print_rehearsal(cli, id);
     if (str_eq(json_str_at(reply.json, "state"), "completed"))
         print_drift(cli, id);
     return EXIT_OK;

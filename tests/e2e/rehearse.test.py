@@ -115,6 +115,7 @@ def finished_imports_are_predicted(fleet, worlds):
         now = fleet.import_of(ref)
         is_untouched = now["version"] == version or now["state"] == "held"  # what is held looks again by itself
         assert before == after and is_untouched, "%s: the rehearsal touched the real thing" % world["kind"]
+        assert "it came exactly so" in run("show", ref).stdout, world["kind"]
         print("%-26s %s %s, %d writes, as predicted" % (world["kind"], outcome["end"]["state"], outcome["end"]["code"], len(outcome["writes"])))
 
 

@@ -295,6 +295,26 @@ static void refused_keys_of_our_own_are_read_again(void **state)
     end(&r);
 }
 
+/* "No write, ever": what the step declares does not help a run that only looks, and nothing is dialled. */
+static void a_run_that_only_looks_writes_nothing(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {IDENTITY, FINE};
+    struct rig r;
+    begin(&r, steps, ARRAY_LEN(steps));
+    json_put_bool(r.import, "read_only", true);
+    ask(&r, &op_own_write);
+    run_until_answered(&r);
+    assert_true(r.answer.has_err);
+    assert_int_equal(r.answer.err.code, ERR_OP_UNDECLARED);
+    assert_int_equal(r.w.server.request_count, 0);
+    ask(&r, &op_operator);
+    run_until_answered(&r);
+    assert_false(r.answer.has_err);
+    assert_int_equal(r.w.server.request_count, 2);
+    end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +322,7 @@ int main(void)
         cmocka_unit_test(waiting_for_the_lease_does_not_stretch_it),
         cmocka_unit_test(a_halted_fleet_signs_no_write_and_goes_on_reading),
         cmocka_unit_test(refused_keys_of_our_own_are_read_again),
+        cmocka_unit_test(a_run_that_only_looks_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
