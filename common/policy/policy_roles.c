@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* ---- Who may take it ------------------------------------------------------------------------------------------------
  */
@@ -101,7 +102,7 @@ static const char *service_words(const char *prefix, size_t len)
 #undef SERVICE
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strlen(names[i].prefix) == len && memcmp(names[i].prefix, prefix, len) == 0)
+        if (strlen(names[i].prefix) == len && strncasecmp(names[i].prefix, prefix, len) == 0)
             return names[i].words;
     return NULL;
 }
@@ -142,7 +143,7 @@ static const char *class_of(const char *verb)
                    {"Pass", "hands roles over in"},
                    {"*", "does everything in"}};
     for (size_t i = 0; i < ARRAY_LEN(classes); i++)
-        if (str_starts(verb, classes[i].verb))
+        if (strncasecmp(verb, classes[i].verb, strlen(classes[i].verb)) == 0) /* IAM looks at no case */
             return classes[i].class;
     return "uses";
 }

@@ -226,6 +226,8 @@ static void a_role_is_told_by_service_and_verb(void **state)
     assert_string_equal(json_str_at(words, "can.0.words"), "deletes in unheard");
     assert_string_equal(json_str_at(words, "can.1.words"), "reads AWS Organizations");
     assert_int_equal(json_array_size(json_at(words, "can.1.actions")), 2);
+    json_auto_t *shouted = words_of("{\"Effect\":\"Allow\",\"Action\":\"S3:GET*\",\"Resource\":\"*\"}");
+    assert_string_equal(json_str_at(shouted, "can.0.words"), "reads S3 (storage)");
     assert_string_equal(json_str_at(words, "who.0.external_id"), "x");
     assert_non_null(strstr(json_str_at(words, "who.0.words"), "068664126052"));
     json_auto_t *open =
