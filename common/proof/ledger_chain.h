@@ -18,8 +18,9 @@
  *   root      root, heads {step: n}, to, by: the root as it was handed out
  *   outcome   result {"outcome": D R F W P H, "code", "grade", "result": digest of the facts when D}
  *   save      nothing else: a step kept something of its own (a code that was mailed, the opening of a task)
- *   rollback  result {"lost_n","lost_hash","kept_n","kept_hash"}: lines kept_n+1 .. lost_n were stored once, and a
- *             failover to a replica that lagged behind has lost them; the holder knows it because it wrote them
+ *   rollback  writes [{key,op,at_ms}], result {"lost_n","lost_hash","kept_n","kept_hash"}: lines kept_n+1 .. lost_n
+ * were stored once, and a failover to a replica that lagged behind has lost them; the holder knows it because it wrote
+ * them
  *
  * The first line of a step carries "import": the digest of the import's document. Lines of an undo carry "undo": true.
  * Lines of a worker carry fence and nonce of its hold. The root of an import is the Merkle tree (merkle.h) over the

@@ -59,12 +59,25 @@ static const char *fate_of(const json_t *line)
     return str_eq(json_str_at(result, "applied"), "no") ? "refused" : "maybe";
 }
 
+/* What a failover lost and its holder remembers: AWS may have it. */
+static void add_lost(json_t *writes, const json_t *line)
+{
+    size_t i = 0;
+    json_t *one = NULL;
+    json_array_foreach (json_object_get(line, "writes"), i, one) {
+        begin(writes, one);
+        json_put_str(json_array_get(writes, json_array_size(writes) - 1), "key",
+                     ""); /* no later answer is meant for it */
+    }
+}
+
 static json_t *writes_of(const json_t *lines)
 {
     json_t *writes = json_array(), *line = NULL;
     size_t i = 0;
     json_array_foreach ((json_t *)(uintptr_t)lines, i, line) {
         const char *kind = json_str_at(line, "kind");
+        add_lost(writes, line);
         bool is_intent = str_eq(kind, "intent");
         if ((!is_intent && !str_eq(kind, "answer")) || !is_write_of_customer(line))
             continue;

@@ -46,6 +46,7 @@ def lost_links_are_named(world):
     line = lost[0]["result"]
     assert line["lost_n"] == intent["n"] and line["lost_hash"] == intent["hash"], (line, intent)
     assert line["kept_n"] == lost[0]["n"] - 1 and line["kept_hash"] == lost[0]["prev"], lost
+    assert [(one["key"], one["op"]) for one in lost[0]["writes"]] == [(intent["key"], intent["op"])], lost[0]
     until(lambda: any(end["kind"] == "outcome" and end["result"]["outcome"] == "D" and end["step"] == intent["step"] for end in lines_of(world.fleet)), PATIENCE)
     story = [one for one in lines_of(world.fleet) if one["step"] == intent["step"]]
     print([(one["n"], one["kind"], one.get("op", "")) for one in story])

@@ -67,7 +67,8 @@ struct hold {
     json_t *undone;  /* the same of the undo's steps */
     bool is_undo;    /* as loaded: an undo sees more than the forward run */
     char *journals[RECORD_STEPS_MAX];
-    char *stored[RECORD_STEPS_MAX]; /* "N:HASH": end of each step's ledger as Redis confirmed it to us */
+    char *doubted[RECORD_STEPS_MAX]; /* journals that Redis has refused since they did not follow what it has */
+    char *stored[RECORD_STEPS_MAX];  /* "N:HASH": end of each step's ledger as Redis confirmed it to us */
     json_t *signals[RECORD_STEPS_MAX];
     struct run *runs[RECORD_STEPS_MAX];
     struct gate *gate;

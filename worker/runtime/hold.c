@@ -419,6 +419,7 @@ void hold_drop(struct hold *h)
     gate_free(h->gate);
     for (size_t i = 0; i < RECORD_STEPS_MAX; i++) {
         mem_free(h->journals[i]);
+        mem_free(h->doubted[i]);
         mem_free(h->stored[i]);
     }
     json_decref(h->doc);
@@ -443,7 +444,10 @@ void hold_stored(struct hold *h, uint8_t step, const char *ledger)
 /* What runs again must start from what Redis has, not from what we remember. */
 void hold_distrust(struct hold *h, uint8_t step)
 {
-    mem_free(TAKE(h->journals[step]));
+    if (h->journals[step]) {
+        mem_free(h->doubted[step]);
+        h->doubted[step] = TAKE(h->journals[step]);
+    }
     h->is_credential_stale = true; /* brings all texts anew */
 }
 

@@ -204,6 +204,32 @@ void journal_list_writes(const char *text, const char *step, json_t *ret)
     json_auto_t *root = text && *text ? json_read(text, strlen(text), 0, &ignored) : NULL;
     list_writes(json_object_get(root, "keys"), step, ret);
     list_writes(json_object_get(json_object_get(root, "undo"), "keys"), step, ret);
+    json_array_extend(ret, json_object_get(root, "lost"));
+}
+
+json_t *journal_note_lost(struct journal *j, const char *known, const char *step)
+{
+    AUTO_FREE char *now = json_text(j->root);
+    json_auto_t *had = json_array(), *have = json_array(), *keys = json_object();
+    json_t *lost = json_array(), *one = NULL, *kept = NULL;
+    size_t i = 0;
+    journal_list_writes(known, step, had);
+    journal_list_writes(now, step, have);
+    json_array_foreach (have, i, one)
+        json_put(keys, json_str_at(one, "key"), json_true());
+    json_array_foreach (had, i, one)
+        if (!json_object_get(keys, json_str_at(one, "key")))
+            (void)json_array_append(lost, one);
+    if (!json_array_size(lost))
+        return lost;
+    kept = json_object_get(j->root, "lost");
+    if (!kept) {
+        kept = json_array();
+        json_put(j->root, "lost", kept);
+    }
+    json_array_extend(kept, lost);
+    j->is_dirty = true;
+    return lost;
 }
 
 bool journal_has_answers(const struct journal *j)

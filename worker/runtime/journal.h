@@ -61,6 +61,9 @@ json_t *journal_writes(const struct journal *j);
 json_t *journal_forward_writes(const struct journal *j);
 /* Appends what a step's journal (its text) tells of its writes: {step, key, op, at_ms, args}. */
 void journal_list_writes(const char *text, const char *step, json_t *ret);
+/* Writes that `known`, an older and longer life of this journal, had and that are gone: AWS may have them all the same,
+ * so they are listed from now on as well. New reference: what was added. */
+json_t *journal_note_lost(struct journal *j, const char *known, const char *step);
 bool journal_has_answers(const struct journal *j);
 
 /* A value of one of the small sections, NULL when absent; set takes the reference. */

@@ -288,6 +288,7 @@ void run_start(struct run *r)
                                .writes = r->writes,
                                .journal = h->journals[r->index],
                                .stored_head = h->stored[r->index],
+                               .doubted = h->doubted[r->index],
                                .has_task = (step->flags & STEP_FLAG_TASK) != 0,
                                .fence = r->token.fence,
                                .nonce = r->token.nonce,

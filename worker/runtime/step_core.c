@@ -142,9 +142,12 @@ static void note_rollback(struct step *s)
     int64_t lost = colon ? strtoll(known, NULL, 10) : 0, kept = json_int_at(s->journal.root, "seq");
     if (lost <= kept)
         return;
-    step_line(s, json_make("{s:s, s:{s:I, s:s, s:I, s:s}}", "kind", "rollback", "result", "lost_n", (json_int_t)lost,
-                           "lost_hash", colon + 1, "kept_n", (json_int_t)kept, "kept_hash",
-                           json_str_at(s->journal.root, "head")));
+    json_t *line = json_make("{s:s, s:{s:I, s:s, s:I, s:s}}", "kind", "rollback", "result", "lost_n", (json_int_t)lost,
+                             "lost_hash", colon + 1, "kept_n", (json_int_t)kept, "kept_hash",
+                             json_str_at(s->journal.root, "head"));
+    if (s->in.doubted)
+        json_put(line, "writes", journal_note_lost(&s->journal, s->in.doubted, s->in.def->name));
+    step_line(s, line);
 }
 
 int step_new(const struct step_host *host, const struct step_input *input, void *host_data, struct step **ret,
@@ -165,7 +168,7 @@ int step_new(const struct step_host *host, const struct step_input *input, void 
     s->chunks = json_object();
     s->began_ms = step_clock(s);
     note_rollback(s);
-    s->in.stored_head = NULL;
+    s->in.stored_head = s->in.doubted = NULL;
     note_signals(s);
     *ret = s;
     step_wake(s);

@@ -134,9 +134,9 @@ struct step_input { /* borrowed while the step lives, except the texts */
     const json_t *signals; /* of this step by key, or NULL */
     const json_t *writes;  /* of all steps, for those that declare sees_writes; NULL unknown */
     const char *journal;
-    const char
-        *stored_head; /* "N:HASH" of the last ledger line of this step that Redis confirmed to us, NULL unknown */
-    bool has_task;    /* a task of this step is open */
+    const char *doubted;     /* the journal that we had when Redis refused it, NULL none */
+    const char *stored_head; /* "N:HASH" of its last ledger line that Redis confirmed to us, NULL unknown */
+    bool has_task;           /* a task of this step is open */
     uint64_t fence;
     uint32_t nonce;
     uint8_t attempts; /* counted at claim, 1 for the first */

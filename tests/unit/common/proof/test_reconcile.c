@@ -124,6 +124,22 @@ static void a_lost_answer_matches_by_name_and_time_once(void **state)
     assert_int_equal(count(late, "lacking"), 1);
 }
 
+/* A failover lost the lines; who wrote them says so, and CloudTrail's event is no surprise. */
+static void a_write_that_a_rollback_names_is_known(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    json_array_append_new(events, event("CreateRole", 1000000, "r1"));
+    json_array_append_new(lines,
+                          json_make("{s:s,s:s,s:[{s:s,s:s,s:s,s:i}]}", "kind", "rollback", "step", "role_cmp", "writes",
+                                    "step", "role_cmp", "key", "create", "op", "iam:CreateRole", "at_ms", 999000));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(r, "lacking"), 0);
+    json_array_clear(lines);
+    json_auto_t *without = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(without, "lacking"), 1);
+}
+
 static void refusals_stand_beside_the_write_that_was_taken(void **state)
 {
     (void)state;
@@ -205,6 +221,7 @@ int main(void)
         cmocka_unit_test(an_event_that_the_ledger_lacks_is_named),
         cmocka_unit_test(other_peoples_events_are_not_ours),
         cmocka_unit_test(a_lost_answer_matches_by_name_and_time_once),
+        cmocka_unit_test(a_write_that_a_rollback_names_is_known),
         cmocka_unit_test(refusals_stand_beside_the_write_that_was_taken),
         cmocka_unit_test(writes_elsewhere_need_no_event_here),
         cmocka_unit_test(s3_events_have_names_of_their_own),
