@@ -1,7 +1,8 @@
 """Plans against a simulated AWS with real workers: no write leaves before the approval, the calls made are the calls planned,
 what moved is refused by name, and a finished customer has nothing to change. Arg 1: folder of the programs.
 
-ORGIMPORT_FULL=1: 200 organizations instead of 20; PLAN_ORGS, PLAN_SEED choose others."""
+ORGIMPORT_FULL=1: six fleets of 34 organizations, the last two under heavy faults, instead of one of 20. PLAN_ORGS, PLAN_SEED,
+PLAN_FAULTS (none, light, heavy) choose others."""
 import collections
 import csv
 import hashlib
@@ -14,8 +15,9 @@ from fleet import run  # noqa: E402
 from sim_fleet import SimFleet  # noqa: E402
 
 FULL = os.environ.get("ORGIMPORT_FULL") == "1"
-ORGS = int(os.environ.get("PLAN_ORGS", "200" if FULL else "20"))
+ORGS = int(os.environ.get("PLAN_ORGS", "34" if FULL else "20"))
 SEED = int(os.environ.get("PLAN_SEED", "11"))
+FAULTS = os.environ.get("PLAN_FAULTS", "none")
 REST = ("completed", "failed", "held", "cancelled")
 
 
@@ -90,8 +92,8 @@ def difference(planned, made):
     return ["planned, not made: %s %s" % key[:2] for key in planned - made] + ["made, not planned: %s %s" % key[:2] for key in made - planned]
 
 
-def calls_made_are_the_calls_planned(fleet):
-    world = SimFleet(fleet, ORGS, kinds="all", seed=SEED, people_delay_ms=50)
+def calls_made_are_the_calls_planned(fleet, seed=SEED, faults=FAULTS):
+    world = SimFleet(fleet, ORGS, kinds="all", seed=seed, people_delay_ms=50, flags=["--faults=" + faults])
     world.worker()
     try:
         submit(world, ORGS)
@@ -130,7 +132,7 @@ def calls_made_are_the_calls_planned(fleet):
             for (who, op), n in effects.items():
                 if who == account and n > ops[op]:
                     wrong.append("%s: %d effects of %s, %d planned" % (one["external_ref"], n, op, ops[op]))
-        print("%d organizations of %d kinds: %d plans, %s; %d calls" % (ORGS, len(set(kinds.values())), len(plans), dict(ends), sum(effects.values())))
+        print("seed %d, faults %s: %d organizations of %d kinds: %d plans, %s; %d calls" % (seed, faults, ORGS, len(set(kinds.values())), len(plans), dict(ends), sum(effects.values())))
         assert not wrong, "\n".join(wrong)
         assert ends["completed"] >= len(plans) * 0.6, ends
     finally:
@@ -293,4 +295,9 @@ def an_import_without_a_plan_says_so(fleet):
 if __name__ == "__main__":
     tests = [a_finished_customer_has_no_changes, what_moved_is_refused_by_name, two_people_where_the_profile_asks,
              a_stop_is_told_before_anything_and_planned_again, an_import_without_a_plan_says_so, calls_made_are_the_calls_planned]
+    for number in range(1, 6 if FULL else 1):
+        def more(fleet, number=number):
+            calls_made_are_the_calls_planned(fleet, SEED + number, "heavy" if number > 3 else FAULTS)
+        more.__name__ = calls_made_are_the_calls_planned.__name__
+        tests.append(more)
     run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])
