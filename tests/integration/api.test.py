@@ -226,7 +226,7 @@ def decisions_are_made_and_recorded(fleet):
     until(lambda: [s["state"] for s in d.get(path).json["steps"] if s["name"] == "org_identify"] == ["DONE"])
     assert d.post(path + ":pause", {"reason": "a break", "by": "jdoe"}).json["state"] == "paused"
     assert d.post(path + ":resume").json["state"] in ("running", "waiting")
-    problem(d.post(path + ":cancel", {"keep": False}), 422, "field.invalid")
+    problem(d.post(path + ":cancel", {"keep": False}), 422, "field.missing")  # undo asks who and why
     assert d.post(path + ":cancel", {"reason": "withdrawn", "by": "jdoe", "keep": True}).status == 200
     until(lambda: d.get(path).json["state"] == "cancelled")
     problem(d.post(path + ":pause"), 409, "state.conflict")

@@ -518,8 +518,11 @@ class Acts(unittest.TestCase):
             self.sim.act(world["account"], "foreign.create_role", role="doitintl_cmp")
             if what == "foreign.detach_policy":
                 self.sim.act(world["account"], "foreign.attach_policy", role="doitintl_cmp")
+            if what == "foreign.change_report":
+                self.sim.act(world["account"], "foreign.second_report", report="doitintl-ours")
+            more = {"path": ["iam", "groups", "Ops"], "value": {"Path": "/"}, "event": "CreateGroup"} if what == "foreign.edit" else {}
             before, events = self.sim.admin("GET", f"world/{world['account']}/digest"), len(self.names(world["account"]))
-            self.sim.act(world["account"], what)
+            self.sim.act(world["account"], what, **more)
             self.assertNotEqual(before["digest"], self.sim.admin("GET", f"world/{world['account']}/digest")["digest"], what)
             self.assertGreater(len(self.names(world["account"])), events, what)
 

@@ -134,7 +134,7 @@ def calls_made_are_the_calls_planned(fleet, seed=SEED, faults=FAULTS):
                     wrong.append("%s: %d effects of %s, %d planned" % (one["external_ref"], n, op, ops[op]))
         print("seed %d, faults %s: %d organizations of %d kinds: %d plans, %s; %d calls" % (seed, faults, ORGS, len(set(kinds.values())), len(plans), dict(ends), sum(effects.values())))
         assert not wrong, "\n".join(wrong)
-        assert ends["completed"] >= len(plans) * 0.6, ends
+        assert ends["completed"] >= len(plans) * 0.4, ends  # enough of them to have predicted something
     finally:
         world.stop()
 

@@ -26,7 +26,7 @@ def skip(why):
     sys.exit(1 if os.environ.get("REQUIRE_REDIS") == "1" else 77)
 
 
-def until(what, seconds=20):
+def until(what, seconds=20, every=0.02):
     end = time.monotonic() + seconds
     while True:
         value = what()
@@ -34,7 +34,7 @@ def until(what, seconds=20):
             return value
         if time.monotonic() > end:
             raise AssertionError("did not come true within %s s" % seconds)
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 class Reply:

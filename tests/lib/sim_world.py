@@ -16,7 +16,7 @@ PATIENCE = 150
 class World:
     """awssim with people, beside a fleet; real workers; customers submitted through the command line."""
 
-    def __init__(self, fleet, orgs, latency_ms=20, kinds="healthy", accounts_max=8, seed=5):
+    def __init__(self, fleet, orgs, latency_ms=20, kinds="healthy", accounts_max=8, seed=5, flags=()):
         self.fleet, self.workers, self.logs = fleet, [], []
         for program in ("orgimport-awssim", "orgimport-worker", "orgimport"):
             if not os.path.exists(os.path.join(fleet.bin, program)):
@@ -33,7 +33,7 @@ class World:
              "--seed=%d" % seed, "--kinds=" + kinds, "--accounts-max=%d" % accounts_max, "--latency-ms=%d" % latency_ms, "--effects=" + self.effects_file,
              "--customers=" + self.customers, "--credentials=" + self.keys, "--operator-credentials=" + self.operator,
              "--people=http://" + self.dispatcher.address.replace("http://", ""), "--people-token-file=" + fleet.token_file,
-             "--people-delay-ms=200"], stdout=self.sim_log, stderr=self.sim_log)
+             "--people-delay-ms=200", *flags], stdout=self.sim_log, stderr=self.sim_log)
         until(lambda: os.path.exists(address) and os.path.exists(self.operator))
         self.endpoint = open(address, encoding="utf-8").read().strip()
         if not self.endpoint.startswith("http"):

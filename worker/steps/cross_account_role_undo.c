@@ -211,7 +211,8 @@ static enum step_result undo_role(struct step *s, struct undoing *u)
             leave_role(s, u, "it is not ours any more");
         return delete_policies(s, u, false);
     }
-    if (!ownership_is_new(s, json_int_at(role, "created_ms")))
+    /* Only what our own journal says we made: an import before this one may have made it a minute ago, with our tag. */
+    if (!step_journal_facts(s, "create") || !ownership_is_new(s, json_int_at(role, "created_ms")))
         return take_back(s, u);
     TRY(find_foreign(s, &u->wish, role, &why));
     if (why) {

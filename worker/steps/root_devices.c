@@ -41,17 +41,23 @@ static bool was_before(const struct root_devices *d, const char *serial)
     return json_array_has_str(json_object_get(d->before, "devices"), serial);
 }
 
+/* The last word on a serial counts: a device of the same name that went before (in an import before this one, say) and
+ * came again is there. Events come newest last. */
 static bool is_gone(const json_t *events, const char *serial, uint64_t since_ms)
 {
+    bool is_gone_now = false;
     size_t i = 0;
     json_t *event = NULL;
     json_array_foreach ((json_t *)(uintptr_t)events, i, event) {
+        if (!str_eq(json_str_at(event, "request.serialNumber"), serial))
+            continue;
         json_auto_t *one = json_make("[O]", event);
-        if (str_eq(json_str_at(event, "request.serialNumber"), serial) &&
-            human_event(one, "DeactivateMFADevice", "Root", since_ms))
-            return true;
+        if (human_event(one, "DeactivateMFADevice", "Root", since_ms))
+            is_gone_now = true;
+        else if (human_event(one, "EnableMFADevice", "Root", since_ms))
+            is_gone_now = false;
     }
-    return false;
+    return is_gone_now;
 }
 
 bool root_devices_has_theirs(const struct root_devices *d)

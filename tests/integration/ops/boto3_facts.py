@@ -80,7 +80,8 @@ def inventory_facts(iam, args):
         facts = pick(item, path="Path", arn="Arn", **names)
         facts["policies"] = [p["PolicyArn"] for p in item.get("AttachedManagedPolicies", [])]
         facts["inline"] = {p["PolicyName"]: p["PolicyDocument"] for p in item.get(inline, [])}
-        return dict(facts, tags=tags(item))
+        profiles = [p["InstanceProfileName"] for p in item.get("InstanceProfileList", [])]
+        return dict(facts, tags=tags(item), **({"instance_profiles": profiles} if profiles else {}))
 
     return {
         "users": [principal(u, "UserPolicyList", name="UserName", user_id="UserId", groups="GroupList") for u in found["UserDetailList"]],
