@@ -157,7 +157,8 @@ enum step_result wish_see(struct step *s, const struct wish *w, const json_t **r
                         json_str_at(role, "description"), json_at(attached, "policies"), documents,
                         json_object_get(role, "tags"), json_str_at(role, "boundary")));
     step_set(s, "policies", json_incref(policies));
-    step_set(s, "created", json_boolean(step_journal_facts(s, "create") && ownership_is_new(s, json_int_at(role, "created_ms"))));
+    step_set(s, "created",
+             json_boolean(step_journal_facts(s, "create") && ownership_is_new(s, json_int_at(role, "created_ms"))));
     *ret_role = role;
     return STEP_DONE;
 }
