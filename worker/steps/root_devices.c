@@ -3,15 +3,16 @@
 
 #include "worker/steps/human.h"
 
-/* Serials of root's registrations since then. New reference. */
-static json_t *enabled_since(const json_t *events, uint64_t since_ms)
+/* Serials of root's registrations since then, but for those that the hand-over named as ours: CloudTrail counts whole
+ * seconds, and an undo may begin in the very second of our own registration. New reference. */
+static json_t *enabled_since(const json_t *events, const json_t *ours, uint64_t since_ms)
 {
     json_t *serials = json_array(), *event = NULL;
     size_t i = 0;
     json_array_foreach ((json_t *)(uintptr_t)events, i, event) {
         json_auto_t *one = json_make("[O]", event);
         const char *serial = json_str_at(event, "request.serialNumber");
-        if (*serial && human_event(one, "EnableMFADevice", "Root", since_ms))
+        if (*serial && !json_array_has_str(ours, serial) && human_event(one, "EnableMFADevice", "Root", since_ms))
             json_array_append_new(serials, json_string(serial));
     }
     return serials;
@@ -27,7 +28,8 @@ enum step_result root_devices_read(struct step *s, uint64_t since_ms, struct roo
     step_also(&all, step_events(s, "", 30000, &ret->events));
     TRY(all);
     ret->listed = step_keep(s, human_root_devices(ret->devices));
-    ret->enabled = step_keep(s, enabled_since(ret->events, since_ms));
+    const json_t *ours = json_object_get(step_result_of(s, "root_mfa_handover"), "operator_devices");
+    ret->enabled = step_keep(s, enabled_since(ret->events, ours, since_ms));
     return STEP_DONE;
 }
 
