@@ -361,6 +361,11 @@ json_t *json_make(const char *fmt, ...)
     return value;
 }
 
+json_t *json_copy_or_null(const json_t *value)
+{
+    return value ? json_deep_copy(value) : json_null();
+}
+
 bool json_array_has_str(const json_t *array, const char *text)
 {
     for (size_t i = 0; i < json_array_size(array); i++)

@@ -34,6 +34,8 @@ void json_put_int(json_t *object, const char *key, int64_t n);
 void json_put_bool(json_t *object, const char *key, bool b);
 /* json_pack that must succeed (a bug otherwise). New reference. */
 json_t *json_make(const char *fmt, ...);
+/* A deep copy; JSON null for NULL. New reference. */
+json_t *json_copy_or_null(const json_t *value);
 /* A set-like array of strings. */
 bool json_array_has_str(const json_t *array, const char *text);
 /* Sorts an array of objects in place by the text (or canonical form) at `key`; key NULL sorts strings. */

@@ -14,11 +14,6 @@ static const struct {
     {"fingerprint_after", "patches", "patches"},
 };
 
-static json_t *copy_or_null(const json_t *value)
-{
-    return value ? json_deep_copy(value) : json_null();
-}
-
 /* ---- Looking things up ---- */
 const json_t *bundle_step(const json_t *payload, const char *name)
 {
@@ -75,7 +70,7 @@ static json_t *plan_of(const json_t *payload)
         hash = fact(payload, "change_plan", "hash");
     if (!hash)
         return json_null();
-    return json_make("{s:O,s:o}", "hash", hash, "approvals", copy_or_null(fact(payload, "plan_approval", "approvals")));
+    return json_make("{s:O,s:o}", "hash", hash, "approvals", json_copy_or_null(fact(payload, "plan_approval", "approvals")));
 }
 
 /* What people said to a task: lines of the decision chain with that target. New reference. */
@@ -109,8 +104,8 @@ static json_t *human_steps_of(const json_t *payload)
         (void)json_array_append_new(all, json_make("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "step", json_str_at(step, "name"),
                                                    "item", json_str_at(step, "item"), "party",
                                                    json_str_at(step, "party"), "grade", json_str_at(result, "grade"),
-                                                   "event", copy_or_null(json_object_get(result, "evidence")),
-                                                   "attested", copy_or_null(json_object_get(result, "attested")),
+                                                   "event", json_copy_or_null(json_object_get(result, "evidence")),
+                                                   "attested", json_copy_or_null(json_object_get(result, "attested")),
                                                    "answers", answers_to(payload, i)));
     }
     return all;
@@ -123,7 +118,7 @@ static json_t *exposure_of(const json_t *payload)
     if (!json_is_integer(opened) || json_integer_value(opened) == 0)
         return json_null();
     json_int_t ms = json_is_integer(closed) ? json_integer_value(closed) - json_integer_value(opened) : 0;
-    return json_make("{s:O,s:o,s:I}", "opened_ms", opened, "closed_ms", copy_or_null(closed), "ms", ms > 0 ? ms : 0);
+    return json_make("{s:O,s:o,s:I}", "opened_ms", opened, "closed_ms", json_copy_or_null(closed), "ms", ms > 0 ? ms : 0);
 }
 
 static json_t *verdict_summary(const json_t *payload)
@@ -134,9 +129,9 @@ static json_t *verdict_summary(const json_t *payload)
         return json_null();
     json_t *out = json_object();
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-        json_put(out, kept[i], copy_or_null(json_object_get(result, kept[i])));
+        json_put(out, kept[i], json_copy_or_null(json_object_get(result, kept[i])));
     for (size_t i = 0; i < ARRAY_LEN(roots); i++)
-        json_put(out, roots[i], copy_or_null(json_at(json_object_get(result, "proof"), roots[i])));
+        json_put(out, roots[i], json_copy_or_null(json_at(json_object_get(result, "proof"), roots[i])));
     return out;
 }
 
@@ -150,7 +145,7 @@ static json_t *roots_of(const json_t *lines)
             continue;
         json_t *one = json_object();
         for (size_t k = 0; k < ARRAY_LEN(kept); k++)
-            json_put(one, kept[k], copy_or_null(json_object_get(line, kept[k])));
+            json_put(one, kept[k], json_copy_or_null(json_object_get(line, kept[k])));
         (void)json_array_append_new(roots, one);
     }
     return roots;
@@ -164,7 +159,7 @@ json_t *bundle_derived(const json_t *payload)
     ledger_root(heads, root);
     return json_make("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "plan", plan_of(payload), "human_steps",
                      human_steps_of(payload), "exposure", exposure_of(payload), "closing_writes",
-                     copy_or_null(fact(payload, "credential_retire", "closing")), "verdict", verdict_summary(payload),
+                     json_copy_or_null(fact(payload, "credential_retire", "closing")), "verdict", verdict_summary(payload),
                      "roots_issued", roots_of(lines), "heads", heads, "root", root);
 }
 
@@ -229,8 +224,8 @@ json_t *bundle_payload(const struct bundle_parts *parts)
     json_t *payload = json_make("{s:{s:s,s:s,s:I,s:I,s:o},s:o,s:{s:o}}", "import", "id", json_str_at(import, "id"),
                                 "state", state, "created_ms", (json_int_t)json_int_at(import, "created_ms"), "ended_ms",
                                 (json_int_t)(is_over(state) ? json_int_at(import, "since_ms") : 0), "document",
-                                copy_or_null(json_object_get(import, "doc")), "playbook", copy_or_null(parts->playbook),
-                                "ledger", "lines", copy_or_null(parts->lines));
+                                json_copy_or_null(json_object_get(import, "doc")), "playbook", json_copy_or_null(parts->playbook),
+                                "ledger", "lines", json_copy_or_null(parts->lines));
     json_t *steps = json_array(), *step = NULL;
     size_t i = 0;
     json_array_foreach (json_object_get(import, "steps"), i, step)

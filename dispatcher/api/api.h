@@ -78,6 +78,10 @@ void imports_undo(struct http_request *r, void *arg);
 void imports_undo_plan(struct http_request *r, void *arg);
 /* The decision with op->body's `by` and `reason`: what :undo does, and :cancel without keep. */
 void imports_undo_begin(struct op *op);
+/* The line that a decision of this request leaves in the import's ledger, by whom and why; logged. mem_free. */
+char *import_decision(struct op *op, const char *what);
+/* queue_done_fn: answers with the import as it is after a decision. */
+void import_acted(void *arg, const struct err *err);
 void imports_retry(struct http_request *r, void *arg);
 void imports_accept(struct http_request *r, void *arg);
 void imports_plan(struct http_request *r, void *arg);

@@ -36,7 +36,7 @@ static void answer(struct looks *l)
         const json_t *every = json_at(profile_json(op->api->store->profile), "drift.every_hours");
         op_reply(op, 200,
                  json_make("{s:s, s:s, s:o, s:o}", "object", "drift", "import_id", op->import_id, "every_hours",
-                           every ? json_deep_copy(every) : json_null(), "data", data),
+                           json_copy_or_null(every), "data", data),
                  NULL);
     }
     json_decref(l->out);

@@ -1,8 +1,8 @@
 #include "dispatcher/api/drift_run.h"
 
 #include "common/base/mem.h"
-#include "common/codec/when.h"
 #include "common/log/log.h"
+#include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/drift_plan.h"
 
 #include <stdio.h>
@@ -223,20 +223,6 @@ void drift_start(struct api *api, const struct drift_ask *ask, drift_started_fn 
 
 /* ---- How a look is shown ---- */
 
-static json_t *time_or_null(int64_t ms)
-{
-    char text[32];
-    if (ms <= 0)
-        return json_null();
-    when_rfc3339((uint64_t)ms, text);
-    return json_string(text);
-}
-
-static json_t *copy_or_null(const json_t *value)
-{
-    return value ? json_deep_copy(value) : json_null();
-}
-
 json_t *drift_view(const json_t *value)
 {
     const json_t *doc = json_at(value, "doc"), *result = look_result(value), *steps = json_at(value, "steps"), *step;
@@ -253,13 +239,13 @@ json_t *drift_view(const json_t *value)
     json_t *out = json_make("{s:s, s:s, s:s, s:s, s:b}", "object", "drift_look", "id", id, "state",
                             json_str_at(value, "state"), "asked_by", json_str_at(doc, "asked_by"), "asked_access",
                             (int)str_starts(json_str_at(doc, "playbook"), "payer-drift-asked@"));
-    json_put(out, "started_at", time_or_null(json_int_at(doc, "created_ms")));
-    json_put(out, "looked_at", time_or_null(json_int_at(result, "looked_ms")));
+    json_put(out, "started_at", import_time_view(json_int_at(doc, "created_ms")));
+    json_put(out, "looked_at", import_time_view(json_int_at(result, "looked_ms")));
     json_put(out, "found", is_done ? json_integer(json_int_at(result, "found")) : json_null());
     json_put_bool(out, "is_new", json_bool_at(result, "is_new"));
-    json_put(out, "counts", copy_or_null(json_at(result, "counts")));
-    json_put(out, "through", is_done ? copy_or_null(json_at(result, "through")) : json_array());
-    json_put(out, "items", is_done ? copy_or_null(json_at(result, "items")) : json_array());
+    json_put(out, "counts", json_copy_or_null(json_at(result, "counts")));
+    json_put(out, "through", is_done ? json_copy_or_null(json_at(result, "through")) : json_array());
+    json_put(out, "items", is_done ? json_copy_or_null(json_at(result, "items")) : json_array());
     json_put(out, "error", error && !is_done ? json_incref(error) : json_null());
     json_put(out, "task_id", task ? task : json_null());
     json_decref(error);

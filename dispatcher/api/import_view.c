@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/codec/when.h"
+#include "dispatcher/planner/import_steps.h"
 #include "dispatcher/planner/loose.h"
 
 #include <stdio.h>
@@ -21,7 +22,7 @@ int import_step_index(const json_t *doc, const char *name)
     return -1;
 }
 
-static json_t *time_or_null(int64_t ms)
+json_t *import_time_view(int64_t ms)
 {
     char text[32];
     if (ms <= 0)
@@ -42,8 +43,8 @@ json_t *import_task_view(const json_t *doc, const char *import_id, const char *s
     json_put_str(out, "external_ref", json_str_at(doc, "external_ref"));
     json_put_str(out, "step", step_name);
     json_put_str(out, "state", "open");
-    json_put(out, "opened_at", time_or_null(opened_ms));
-    json_put(out, "due_at", time_or_null(json_int_at(task, "due_ms")));
+    json_put(out, "opened_at", import_time_view(opened_ms));
+    json_put(out, "due_at", import_time_view(json_int_at(task, "due_ms")));
     return out;
 }
 
@@ -113,7 +114,7 @@ static json_t *blocking_of(const struct api *api, const json_t *value)
         party = "operator";
     json_t *out = json_make("{s:s, s:s, s:s}", "party", *party ? party : json_str_at(value, "party"), "step", name,
                             "title", title);
-    json_put(out, "since", time_or_null(json_int_at(value, "since_ms")));
+    json_put(out, "since", import_time_view(json_int_at(value, "since_ms")));
     return out;
 }
 
@@ -127,7 +128,7 @@ static json_t *step_view(const struct api *api, const json_t *value, const json_
                             "crashes", (json_int_t)json_int_at(step, "crashes"), "party",
                             json_str_or(step, "task.party", json_str_at(step, "party")));
     json_put(out, "due_at",
-             time_or_null(json_has(task, "due_ms") ? json_int_at(task, "due_ms") : json_int_at(step, "due_ms")));
+             import_time_view(json_has(task, "due_ms") ? json_int_at(task, "due_ms") : json_int_at(step, "due_ms")));
     json_put_bool(out, "is_held", json_bool_at(step, "is_held"));
     json_put_str(out, "grade", *json_str_at(step, "result.grade") ? json_str_at(step, "result.grade") : NULL);
     json_put(out, "result",
@@ -152,24 +153,15 @@ static json_t *progress_of(const json_t *value)
     return json_make("{s:I, s:I}", "done", done, "total", total);
 }
 
-static const json_t *step_by_name(const json_t *value, const char *name)
-{
-    const json_t *steps = json_at(value, "steps");
-    for (size_t i = 0; i < json_array_size(steps); i++)
-        if (str_eq(json_str_at(json_array_get(steps, i), "name"), name))
-            return json_array_get(steps, i);
-    return NULL;
-}
-
 /* Root without a second factor: from the handover in classic mode until ours is on. In overlap mode it never opens. */
 static json_t *exposure_of(const json_t *value)
 {
-    int64_t opened = json_int_at(step_by_name(value, "root_mfa_handover"), "result.exposure_opened_ms");
-    int64_t closed = json_int_at(step_by_name(value, "root_mfa"), "result.exposure_closed_ms");
+    int64_t opened = json_int_at(import_step(value, "root_mfa_handover"), "result.exposure_opened_ms");
+    int64_t closed = json_int_at(import_step(value, "root_mfa"), "result.exposure_closed_ms");
     json_t *out = json_object();
     json_put_bool(out, "open", opened > 0 && closed <= 0);
-    json_put(out, "opened_at", time_or_null(opened));
-    json_put(out, "closed_at", time_or_null(closed));
+    json_put(out, "opened_at", import_time_view(opened));
+    json_put(out, "closed_at", import_time_view(closed));
     return out;
 }
 
@@ -181,7 +173,7 @@ static void put_undo(const json_t *value, json_t *out)
     for (size_t i = 0; i < json_array_size(steps); i++)
         if (!str_eq(json_str_at(json_array_get(steps, i), "name"), "handover_report")) /* which repeats them all */
             (void)json_array_extend(remains, loose(json_at(json_array_get(steps, i), "undo.remains")));
-    const char *verdict = json_str_at(step_by_name(value, "fingerprint_after"), "undo.verdict");
+    const char *verdict = json_str_at(import_step(value, "fingerprint_after"), "undo.verdict");
     json_t *undo = json_make("{s:o}", "remains", remains);
     json_put_str(undo, "verdict", *verdict ? verdict : NULL);
     json_put(out, "undo", undo);
@@ -204,7 +196,7 @@ static void put_outcome(const json_t *value, json_t *out)
         json_put_str(shown, "step", json_str_at(error, "name"));
     json_put(out, "error", shown);
     json_put(out, "warnings", warnings);
-    const char *verdict = json_str_at(step_by_name(value, "fingerprint_after"), "result.verdict");
+    const char *verdict = json_str_at(import_step(value, "fingerprint_after"), "result.verdict");
     json_put_str(out, "verdict", *verdict ? verdict : NULL);
     json_put(out, "exposure", exposure_of(value));
     if (str_in_list("undoing,undone", json_str_at(value, "state")))
@@ -229,8 +221,8 @@ json_t *import_view(const struct api *api, const json_t *value, bool with_steps)
                        json_str_at(doc, "vars.report")));
     json_put(out, "blocking", blocking_of(api, value));
     int64_t created = json_int_at(value, "created_ms");
-    json_put(out, "created_at", time_or_null(created ? created : json_int_at(doc, "created_ms")));
-    json_put(out, "since", time_or_null(json_int_at(value, "since_ms")));
+    json_put(out, "created_at", import_time_view(created ? created : json_int_at(doc, "created_ms")));
+    json_put(out, "since", import_time_view(json_int_at(value, "since_ms")));
     json_put(out, "progress", progress_of(value));
     json_put_int(out, "version", json_int_at(value, "version"));
     put_outcome(value, out);

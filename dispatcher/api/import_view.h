@@ -9,6 +9,8 @@ json_t *import_view(const struct api *api, const json_t *value, bool with_steps)
 /* A task as the API shows it; NULL when the step has none open. `step`: from queue_get's steps. New reference. */
 json_t *import_task_view(const json_t *doc, const char *import_id, const char *step_name, const json_t *task,
                          int64_t opened_ms);
+/* RFC 3339; JSON null for 0 and less. New reference. */
+json_t *import_time_view(int64_t ms);
 const char *import_step_name(const json_t *doc, size_t index);
 int import_step_index(const json_t *doc, const char *name); /* -1: none */
 

@@ -18,7 +18,7 @@ static void acted_read(void *arg, const struct err *err, const json_t *value)
         op_reply(op, 200, import_view(op->api, value, true), NULL);
 }
 
-static void acted(void *arg, const struct err *err)
+void import_acted(void *arg, const struct err *err)
 {
     struct op *op = arg;
     if (err)
@@ -27,7 +27,7 @@ static void acted(void *arg, const struct err *err)
         import_fetch(op->api, op->import_id, false, acted_read, op);
 }
 
-static char *decision(struct op *op, const char *what)
+char *import_decision(struct op *op, const char *what)
 {
     json_auto_t *out = json_make("{s:s, s:s, s:s, s:s, s:I}", "kind", "decision", "what", what, "by",
                                  json_str_or(op->body, "by", "api"), "reason", json_str_at(op->body, "reason"), "at_ms",
@@ -49,16 +49,16 @@ static void pause_start(struct op *op)
 {
     if (!read_action(op, "reason,by", ""))
         return;
-    AUTO_FREE char *text = decision(op, "pause");
-    queue_pause(op->api->store->queue, op->import_id, text, acted, op);
+    AUTO_FREE char *text = import_decision(op, "pause");
+    queue_pause(op->api->store->queue, op->import_id, text, import_acted, op);
 }
 
 static void resume_start(struct op *op)
 {
     if (!read_action(op, "reason,by", ""))
         return;
-    AUTO_FREE char *text = decision(op, "resume");
-    queue_resume(op->api->store->queue, op->import_id, text, acted, op);
+    AUTO_FREE char *text = import_decision(op, "resume");
+    queue_resume(op->api->store->queue, op->import_id, text, import_acted, op);
 }
 
 static void cancel_start(struct op *op)
@@ -70,8 +70,8 @@ static void cancel_start(struct op *op)
             imports_undo_begin(op);
         return;
     }
-    AUTO_FREE char *text = decision(op, "cancel");
-    queue_cancel(op->api->store->queue, op->import_id, text, acted, op);
+    AUTO_FREE char *text = import_decision(op, "cancel");
+    queue_cancel(op->api->store->queue, op->import_id, text, import_acted, op);
 }
 
 /* For retry and accept of one step the name becomes the record's index: the document tells. */
@@ -100,8 +100,8 @@ static void retry_read(void *arg, const struct err *err, const json_t *value)
     struct op *op = arg;
     if (!find_step(op, err, value))
         return;
-    AUTO_FREE char *text = decision(op, "retry");
-    queue_redrive(op->api->store->queue, op->import_id, op->step, text, acted, op);
+    AUTO_FREE char *text = import_decision(op, "retry");
+    queue_redrive(op->api->store->queue, op->import_id, op->step, text, import_acted, op);
 }
 
 static void retry_start(struct op *op)
@@ -124,8 +124,8 @@ static void accept_read(void *arg, const struct err *err, const json_t *value)
                      json_str_at(value, "state"));
         return;
     }
-    AUTO_FREE char *text = decision(op, "accept");
-    queue_signal(op->api->store->queue, op->import_id, op->step, "accept", text, acted, op);
+    AUTO_FREE char *text = import_decision(op, "accept");
+    queue_signal(op->api->store->queue, op->import_id, op->step, "accept", text, import_acted, op);
 }
 
 static void accept_start(struct op *op)

@@ -4,6 +4,7 @@
 #include "common/log/log.h"
 #include "common/proof/plan_words.h"
 #include "dispatcher/api/import_view.h"
+#include "dispatcher/planner/import_steps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,16 +18,6 @@ struct gate_view {
     const char *hash, *state;
 };
 
-static const json_t *step_by_name(const json_t *value, const char *name)
-{
-    size_t i;
-    const json_t *step;
-    json_array_foreach (json_at(value, "steps"), i, step)
-        if (str_eq(json_str_at(step, "name"), name))
-            return step;
-    return NULL;
-}
-
 static const char *state_of(const struct gate_view *v)
 {
     if (str_eq(json_str_at(v->gate_step, "state"), "DONE"))
@@ -39,8 +30,8 @@ static const char *state_of(const struct gate_view *v)
 /* False: it has been answered. */
 static bool look(struct op *op, const json_t *value, struct gate_view *ret)
 {
-    *ret = (struct gate_view){.plan_step = step_by_name(value, "change_plan"),
-                              .gate_step = step_by_name(value, "plan_approval")};
+    *ret = (struct gate_view){.plan_step = import_step(value, "change_plan"),
+                              .gate_step = import_step(value, "plan_approval")};
     if (!ret->plan_step || str_eq(json_str_at(ret->plan_step, "state"), "SKIPPED")) {
         op_fail_code(
             op, ERR_PLAN_NONE,
@@ -103,7 +94,7 @@ static json_t *resource_of(const json_t *value, const struct gate_view *v)
     static const char *const told[] = {"moved", "drift", "applied"};
     for (size_t i = 0; i < ARRAY_LEN(told); i++) {
         const json_t *one = json_object_get(json_at(v->gate_step, "result"), told[i]);
-        json_put(out, told[i], one ? json_deep_copy(one) : json_null());
+        json_put(out, told[i], json_copy_or_null(one));
     }
     const json_t *error = json_at(v->plan_step, "error");
     json_put(out, "error", json_is_object(error) ? json_deep_copy(error) : json_null());

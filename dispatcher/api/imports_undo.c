@@ -1,6 +1,5 @@
 /* Undo: the plan first, then the decision. Cancelling without keeping is the same decision. */
 #include "common/base/mem.h"
-#include "common/log/log.h"
 #include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/undo_plan.h"
 
@@ -44,36 +43,14 @@ void imports_undo_plan(struct http_request *r, void *arg)
     import_fetch(op->api, op->import_id, false, plan_read, op);
 }
 
-static void view_read(void *arg, const struct err *err, const json_t *value)
-{
-    struct op *op = arg;
-    if (err)
-        op_fail(op, err, NULL);
-    else
-        op_reply(op, 200, import_view(op->api, value, true), NULL);
-}
-
-static void undone(void *arg, const struct err *err)
-{
-    struct op *op = arg;
-    if (err)
-        op_fail(op, err, NULL);
-    else
-        import_fetch(op->api, op->import_id, false, view_read, op);
-}
-
 static void undo_read(void *arg, const struct err *err, const json_t *value)
 {
     struct op *op = arg;
     const struct playbook *p = need_playbook(op, err, value);
     if (!p)
         return;
-    const char *by = json_str_at(op->body, "by"), *reason = json_str_at(op->body, "reason");
-    json_auto_t *line = json_make("{s:s, s:s, s:s, s:s, s:I}", "kind", "decision", "what", "undo", "by", by, "reason",
-                                  reason, "at_ms", (json_int_t)env_unix_ms(op->api->store->env));
-    log_event(LOG_INFO, "import.decision", "import", op->import_id, "what", "undo", "by", by, NULL);
-    AUTO_FREE char *text = json_text(line);
-    queue_undo(op->api->store->queue, op->import_id, &p->undo, p->undo_again, text, undone, op);
+    AUTO_FREE char *text = import_decision(op, "undo");
+    queue_undo(op->api->store->queue, op->import_id, &p->undo, p->undo_again, text, import_acted, op);
 }
 
 void imports_undo_begin(struct op *op)

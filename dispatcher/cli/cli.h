@@ -65,6 +65,8 @@ NODISCARD int cli_connect(struct cli *cli, struct err *err);
 /* -1 only when there was no HTTP answer. `body` NULL for none; `idempotency_key` NULL for none. */
 NODISCARD int cli_send(struct cli *cli, const char *method, const char *path, const char *type, const char *body,
                        size_t len, const char *idempotency_key, struct cli_reply *ret, struct err *err);
+/* Appends "?name=value" or "&name=value", encoded; nothing when `value` is NULL. */
+void cli_add_query(struct str *path, const char *name, const char *value);
 NODISCARD int cli_get(struct cli *cli, const char *path, struct cli_reply *ret, struct err *err);
 NODISCARD int cli_post(struct cli *cli, const char *path, const json_t *body, struct cli_reply *ret, struct err *err);
 /* Prints a problem+json answer with all its faults; gives the exit code that fits. */

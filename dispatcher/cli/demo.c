@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,14 +21,6 @@ static void on_signal(int number)
     was_interrupted = 1;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 /* A fresh folder with a token and an address, so that the dispatcher and the people agree before either runs. */
 static int prepare(struct demo *d, struct err *err)
 {
@@ -39,7 +30,7 @@ static int prepare(struct demo *d, struct err *err)
         return err_set(err, ERR_CONFIG, "%s is not a demo's folder; choose another --state-dir", d->fleet.dir);
     if (local_stop(&d->fleet, err) != 0)
         return -1;
-    (void)nftw(d->fleet.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    local_remove(&d->fleet);
     if (file_make_dirs(d->fleet.dir, 0700, err) != 0 || file_write(marker, "", 0, 0600, err) != 0)
         return -1;
     return local_prepare(d->cli, &d->fleet, err);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -191,6 +192,19 @@ static int start_locked(struct local_fleet *f, struct err *err)
         if (start_worker(f, i, err) != 0)
             return -1;
     return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+void local_remove(const struct local_fleet *f)
+{
+    (void)nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 bool local_is_running(const struct local_fleet *f)

@@ -31,6 +31,8 @@ void local_default_dir(const struct cli *cli, char ret[400]);
 NODISCARD int local_start(struct local_fleet *fleet, struct err *err);
 /* SIGTERM in the right order (workers drain first), then waits. */
 NODISCARD int local_stop(struct local_fleet *fleet, struct err *err);
+/* The folder of a stopped fleet, with all that is in it; links are not followed. */
+void local_remove(const struct local_fleet *fleet);
 bool local_is_running(const struct local_fleet *fleet);
 /* Fills url and token of `cli` from the fleet's files. */
 NODISCARD int local_adopt(struct cli *cli, const struct local_fleet *fleet, struct err *err);

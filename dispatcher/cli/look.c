@@ -3,7 +3,6 @@
 
 #include "common/base/err.h"
 #include "common/base/mem.h"
-#include "common/codec/uri.h"
 #include "dispatcher/cli/progress.h"
 
 #include <string.h>
@@ -27,14 +26,6 @@ static int list_and_print(struct cli *cli, const char *path, const char *columns
     return EXIT_OK;
 }
 
-static void add_query(struct str *path, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    str_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
-    uri_encode(path, value, strlen(value), false);
-}
-
 int cli_verb_list(struct cli *cli)
 {
     const char *state = NULL, *party = NULL, *words[1];
@@ -46,8 +37,8 @@ int cli_verb_list(struct cli *cli)
     AUTO_STR struct str path;
     str_init(&path, 1024);
     str_add(&path, "/v1/imports");
-    add_query(&path, "state", state);
-    add_query(&path, "party", party);
+    cli_add_query(&path, "state", state);
+    cli_add_query(&path, "party", party);
     return list_and_print(
         cli, path.data,
         "external_ref:external_ref:18,customer:customer.name:22,account:organization.management_account_id:12,"
@@ -71,8 +62,8 @@ int cli_verb_tasks(struct cli *cli)
     AUTO_STR struct str path;
     str_init(&path, 1024);
     str_add(&path, "/v1/tasks");
-    add_query(&path, "party", party);
-    add_query(&path, "import_id", *id ? id : NULL);
+    cli_add_query(&path, "party", party);
+    cli_add_query(&path, "import_id", *id ? id : NULL);
     return list_and_print(cli, path.data, "open for:opened_at:10,party:party:18,what:title:44,task:id:60");
 }
 

@@ -3,7 +3,6 @@
 
 #include "common/base/mem.h"
 #include "common/codec/file.h"
-#include "common/codec/uri.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -18,14 +17,6 @@ struct wish {
 /* ---- Asking
  * ---------------------------------------------------------------------------------------------------------- */
 
-static void add_query(struct str *path, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    str_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
-    uri_encode(path, value, strlen(value), false);
-}
-
 static int ask_preview(struct cli *cli, const struct wish *w, struct cli_reply *ret, struct err *err)
 {
     AUTO_STR struct str path;
@@ -33,8 +24,8 @@ static int ask_preview(struct cli *cli, const struct wish *w, struct cli_reply *
     size_t len = 0;
     str_init(&path, 1024);
     str_add(&path, "/v1/policies");
-    add_query(&path, "playbook", w->playbook);
-    add_query(&path, "method", w->method);
+    cli_add_query(&path, "playbook", w->playbook);
+    cli_add_query(&path, "method", w->method);
     if (w->customer && file_read(w->customer, FILE_BYTES_MAX, &text, &len, err) != 0)
         return -1;
     return cli_send(cli, "POST", path.data, "application/octet-stream", text ? text : "", len, NULL, ret, err);

@@ -7,7 +7,6 @@
 #include "common/codec/file.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -16,14 +15,6 @@
 #define STUCK_MS 15000 /* nothing moves: only a person whom nobody plays could go on */
 #define POLL_MS 100
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void rehearsal_end(struct rehearsal *r)
 {
     struct err ignored;
@@ -31,7 +22,7 @@ void rehearsal_end(struct rehearsal *r)
         return;
     if (local_stop(&r->fleet, &ignored) != 0)
         (void)fprintf(stderr, "orgimport: %s\n", ignored.text);
-    (void)nftw(r->fleet.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    local_remove(&r->fleet);
     r->fleet.dir[0] = 0;
 }
 

@@ -71,6 +71,14 @@ int cli_send(struct cli *cli, const char *method, const char *path, const char *
     return 0;
 }
 
+void cli_add_query(struct str *path, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    str_addf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', name);
+    uri_encode(path, value, strlen(value), false);
+}
+
 int cli_get(struct cli *cli, const char *path, struct cli_reply *ret, struct err *err)
 {
     return cli_send(cli, "GET", path, NULL, NULL, 0, NULL, ret, err);

@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/crypto/crypto.h"
+#include "dispatcher/planner/import_steps.h"
 #include "dispatcher/planner/loose.h"
 
 #include <stdio.h>
@@ -13,25 +14,10 @@ static const struct {
 } roles[] = {
     {"cmp", "role_cmp", true}, {"awsadmin", "role_awsadmin", true}, {"cloudhealth", "role_cloudhealth", false}};
 
-static const json_t *result_of(const json_t *value, const char *step_name)
-{
-    size_t i;
-    json_t *step = NULL;
-    json_array_foreach (loose(json_at(value, "steps")), i, step)
-        if (str_eq(json_str_at(step, "name"), step_name))
-            return json_at(step, "result");
-    return NULL;
-}
-
-static json_t *copy_or_null(const json_t *value)
-{
-    return value ? json_deep_copy(value) : json_null();
-}
-
 /* A section of the last fingerprint: the state in which everybody left the organization. */
 static const json_t *last_section(const json_t *value, const char *name)
 {
-    const json_t *sections = json_at(result_of(value, "fingerprint_after"), "fingerprint.sections");
+    const json_t *sections = json_at(import_result(value, "fingerprint_after"), "fingerprint.sections");
     return json_object_get(sections, name);
 }
 
@@ -41,22 +27,22 @@ static json_t *left_roles(const json_t *value)
 {
     json_t *left = json_object();
     for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-        const json_t *result = result_of(value, roles[i].step);
+        const json_t *result = import_result(value, roles[i].step);
         const char *name = json_str_at(result, "role.name");
         if (!*name)
             continue;
         const json_t *last = json_object_get(last_section(value, "iam.roles"), name);
         json_put(left, name,
                  json_make("{s:s,s:s,s:o,s:o}", "which", roles[i].which, "arn", json_str_at(result, "role.arn"),
-                           "value", copy_or_null(last ? last : json_at(result, "role_value")), "policies",
-                           copy_or_null(json_at(result, "policies"))));
+                           "value", json_copy_or_null(last ? last : json_at(result, "role_value")), "policies",
+                           json_copy_or_null(json_at(result, "policies"))));
     }
     return left;
 }
 
 static json_t *left_bucket(const json_t *value)
 {
-    const json_t *result = result_of(value, "cur_bucket");
+    const json_t *result = import_result(value, "cur_bucket");
     if (!*json_str_at(result, "bucket"))
         return json_null();
     return json_make("{s:s,s:s}", "name", json_str_at(result, "bucket"), "region", json_str_at(result, "region"));
@@ -64,25 +50,25 @@ static json_t *left_bucket(const json_t *value)
 
 static json_t *left_report(const json_t *value)
 {
-    const json_t *result = result_of(value, "cur_report");
+    const json_t *result = import_result(value, "cur_report");
     const char *name = json_str_at(result, "report");
     const json_t *last = json_object_get(last_section(value, "cur"), name);
     if (!*name)
         return json_null();
     return json_make("{s:s,s:o,s:s,s:s}", "name", name, "definition",
-                     copy_or_null(last ? last : json_at(result, "definition")), "delivery",
+                     json_copy_or_null(last ? last : json_at(result, "definition")), "delivery",
                      json_str_at(result, "delivery"), "last_delivery", json_str_at(result, "last_delivery"));
 }
 
 /* The registrations that the import set, as they were last; where a person set them, the management account's. */
 static json_t *left_tax(const json_t *value, const char *account)
 {
-    const json_t *last = last_section(value, "tax"), *set = json_at(result_of(value, "tax_profile"), "values");
+    const json_t *last = last_section(value, "tax"), *set = json_at(import_result(value, "tax_profile"), "values");
     json_t *left = json_object();
     const char *one = NULL;
     json_t *registration = NULL;
     json_object_foreach (loose(set), one, registration)
-        json_put(left, one, copy_or_null(json_object_get(last, one) ? json_object_get(last, one) : registration));
+        json_put(left, one, json_copy_or_null(json_object_get(last, one) ? json_object_get(last, one) : registration));
     if (!json_object_size(left) && json_object_get(last, account))
         json_put(left, account, json_deep_copy(json_object_get(last, account)));
     if (json_object_get(last, "inheritance"))
@@ -102,7 +88,7 @@ static json_t *left_organization(const json_t *value)
 static json_t *left_root(const json_t *value)
 {
     const json_t *last = json_object_get(last_section(value, "iam.account"), "root");
-    return copy_or_null(last ? last : json_at(result_of(value, "root_mfa"), "root"));
+    return json_copy_or_null(last ? last : json_at(import_result(value, "root_mfa"), "root"));
 }
 
 static json_t *handover(const struct drift_plan_input *in)
@@ -112,9 +98,9 @@ static json_t *handover(const struct drift_plan_input *in)
         json_make("{s:o,s:o,s:o,s:o,s:o,s:o}", "roles", left_roles(in->value), "bucket", left_bucket(in->value),
                   "report", left_report(in->value), "tax", left_tax(in->value, json_str_at(doc, "vars.account_id")),
                   "organization", left_organization(in->value), "root", left_root(in->value));
-    json_put(out, "trusted_services", copy_or_null(last_section(in->value, "trusted_services")));
+    json_put(out, "trusted_services", json_copy_or_null(last_section(in->value, "trusted_services")));
     json_put(out, "partner",
-             json_make("{s:s}", "relationship", json_str_at(result_of(in->value, "partner_program"), "relationship")));
+             json_make("{s:s}", "relationship", json_str_at(import_result(in->value, "partner_program"), "relationship")));
     json_put_str(out, "known", in->known);
     return out;
 }
@@ -126,7 +112,7 @@ static json_t *doors(const json_t *value)
     const json_t *doc = json_at(value, "doc");
     json_t *list = json_array();
     for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-        const json_t *result = result_of(value, roles[i].step);
+        const json_t *result = import_result(value, roles[i].step);
         const char *adopted = json_str_at(result, "external_id_adopted");
         if (!roles[i].is_door || !*json_str_at(result, "role.arn"))
             continue;

@@ -2,6 +2,7 @@
 #include "dispatcher/planner/rehearsal.h"
 
 #include "common/base/mem.h"
+#include "dispatcher/planner/import_steps.h"
 #include "dispatcher/planner/loose.h"
 
 #define CALL_MS 100 /* what a call to AWS takes, for the estimate */
@@ -107,29 +108,9 @@ static int64_t critical_path_ms(const struct playbook *p, const json_t *by_step)
     return longest;
 }
 
-static const char *root_of(const json_t *value)
-{
-    size_t i;
-    json_t *step = NULL;
-    json_array_foreach (loose(json_at(value, "steps")), i, step)
-        if (str_eq(json_str_at(step, "name"), "fingerprint_before"))
-            return json_str_at(step, "result.root");
-    return "";
-}
-
-static json_t *digests_of(const json_t *value)
-{
-    size_t i;
-    json_t *step = NULL;
-    json_array_foreach (loose(json_at(value, "steps")), i, step)
-        if (str_eq(json_str_at(step, "name"), "fingerprint_before") &&
-            json_is_object(json_at(step, "result.fingerprint.digests")))
-            return json_deep_copy(json_at(step, "result.fingerprint.digests"));
-    return json_object();
-}
-
 json_t *rehearsal_summary(const json_t *value, const json_t *lines, const struct playbook *playbook)
 {
+    const json_t *before = import_result(value, "fingerprint_before"), *digests = json_at(before, "fingerprint.digests");
     struct walk w = {.writes = json_array(),
                      .calls = json_make("{s:i,s:i,s:{}}", "reads", 0, "writes", 0, "by_op"),
                      .by_step = json_object(),
@@ -140,7 +121,8 @@ json_t *rehearsal_summary(const json_t *value, const json_t *lines, const struct
         walk_line(&w, line);
     json_sort_by(w.tasks, NULL);
     json_t *out = json_make("{s:o,s:o,s:o,s:o,s:s,s:o,s:I,s:I}", "end", end_of(value), "writes", w.writes, "calls",
-                            w.calls, "tasks", w.tasks, "root", root_of(value), "digests", digests_of(value),
+                            w.calls, "tasks", w.tasks, "root", json_str_at(before, "root"), "digests",
+                            json_is_object(digests) ? json_deep_copy(digests) : json_object(),
                             "critical_path_ms", (json_int_t)critical_path_ms(playbook, w.by_step), "elapsed_ms",
                             (json_int_t)(w.last_ms - w.first_ms));
     json_put(out, "calls_by_step", w.by_step);

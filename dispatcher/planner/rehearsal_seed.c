@@ -1,16 +1,7 @@
 /* From an import to the seed of its rehearsal: the request again, the organization's names, and the recorded world. */
+#include "dispatcher/planner/import_steps.h"
 #include "dispatcher/planner/loose.h"
 #include "dispatcher/planner/rehearsal.h"
-
-static const json_t *result_of(const json_t *value, const char *step_name)
-{
-    size_t i;
-    json_t *step = NULL;
-    json_array_foreach (loose(json_at(value, "steps")), i, step)
-        if (str_eq(json_str_at(step, "name"), step_name))
-            return json_at(step, "result");
-    return NULL;
-}
 
 static void copy(json_t *to, const char *key, const json_t *value)
 {
@@ -50,7 +41,7 @@ static json_t *request_of(const json_t *doc)
 /* What scripted people need to play this customer. */
 static json_t *customer_of(const json_t *value)
 {
-    const json_t *doc = json_at(value, "doc"), *handed = result_of(value, "access_handover");
+    const json_t *doc = json_at(value, "doc"), *handed = import_result(value, "access_handover");
     bool is_role = str_eq(json_str_at(doc, "access.method"), "role");
     json_t *customer = json_make("{s:s,s:s,s:s,s:s}", "external_ref", json_str_at(doc, "external_ref"), "name",
                                  json_str_at(doc, "customer.name"), "access", is_role ? "role" : "key", "mfa_mode",
@@ -65,8 +56,8 @@ static json_t *customer_of(const json_t *value)
 /* What the fingerprint leaves out and the steps look at: the step record_names, or preflight, has read it. */
 static json_t *names_of(const json_t *value)
 {
-    const json_t *recorded = json_at(result_of(value, "record_names"), "names"),
-                 *preflight = result_of(value, "preflight");
+    const json_t *recorded = json_at(import_result(value, "record_names"), "names"),
+                 *preflight = import_result(value, "preflight");
     json_t *names = recorded ? json_deep_copy(recorded) : json_object();
     if (!recorded)
         copy(names, "bucket", json_at(preflight, "bucket"));
@@ -78,7 +69,7 @@ static json_t *names_of(const json_t *value)
 json_t *rehearsal_seed(const json_t *value, struct err *err)
 {
     const json_t *doc = json_at(value, "doc");
-    const json_t *fingerprint = json_at(result_of(value, "fingerprint_before"), "fingerprint");
+    const json_t *fingerprint = json_at(import_result(value, "fingerprint_before"), "fingerprint");
     if (!json_is_object(json_object_get(fingerprint, "sections"))) {
         (void)err_set(
             err, ERR_STATE_CONFLICT,

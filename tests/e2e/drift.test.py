@@ -4,50 +4,23 @@ what the roles may not see is said; a second fleet process does not look twice. 
 One demo is left up; every case saves the simulated organization, changes one thing, looks, and puts it back."""
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from demo_cli import Demo, http  # noqa: E402
+from fleet import until  # noqa: E402
 
 BIN = sys.argv[1]
 WORK = tempfile.mkdtemp(prefix="oi-drift.", dir="/tmp")
 STATE = os.path.join(WORK, "s")
-DEMO = os.path.join(STATE, "demo")
-ENV = dict(os.environ, ORGIMPORT_STATE_DIR=STATE)
+demo = Demo(BIN, STATE, 300)
+run, first_line, DEMO, ENV = demo.run, demo.first_line, demo.dir, demo.env
 started = []
-
-
-def run(*words, codes=(0,)):
-    done = subprocess.run([os.path.join(BIN, "orgimport"), *words], env=ENV, capture_output=True, text=True, timeout=300)
-    assert done.returncode in codes, "orgimport %s ended with %d\n%s%s" % (" ".join(words), done.returncode, done.stdout[-3000:], done.stderr[-3000:])
-    return done
-
-
-def http(method, url, body=None, token=None):
-    request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
-    request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_header("Authorization", "Bearer " + token)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def first_line(name):
-    return open(os.path.join(DEMO, name), encoding="utf-8").read().strip().split("\n")[0]
-
-
-def until(what, seconds=30):
-    end = time.monotonic() + seconds
-    while True:
-        value = what()
-        if value:
-            return value
-        assert time.monotonic() < end, "did not come true within %s s" % seconds
-        time.sleep(0.05)
 
 
 def look(ref, *flags):
@@ -216,12 +189,12 @@ def scheduled_looks_come_once(api, token, imports):
     profile.update(version=profile["version"] + 1, drift=None)
     http("PUT", api + "/v1/profiles/doit", profile, token)
     for import_id in imports.values():
-        looks = until(lambda i=import_id: [x for x in by_schedule(i)] if all(x["state"] == "completed" for x in by_schedule(i)) else None)
+        looks = until(lambda i=import_id: [x for x in by_schedule(i)] if all(x["state"] == "completed" for x in by_schedule(i)) else None, 30)
         times = sorted(x["started_at"] for x in looks)
         seconds = [int(t[-3:-1]) + 60 * int(t[-6:-4]) for t in times]
         gaps = [(b - a) % 3600 for a, b in zip(seconds, seconds[1:])]
         assert all(gap >= 5 for gap in gaps), "two looks for one due time: %s" % times
-    until(lambda: http("GET", api + "/v1/profiles/doit", token=token)["version"] == profile["version"])
+    until(lambda: http("GET", api + "/v1/profiles/doit", token=token)["version"] == profile["version"], 30)
     second.send_signal(signal.SIGTERM)
     assert second.wait(30) == 0
     log = open(os.path.join(WORK, "second.log"), encoding="utf-8").read()

@@ -5,7 +5,6 @@ Takes minutes: only with ORGIMPORT_FULL=1 (300 organizations) or ORGIMPORT_PROOF
 import collections
 import json
 import os
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -31,31 +30,20 @@ class Proof(World):
     def state_of(self, account):
         return self.sim_ask("world/" + account)["state"]
 
-    def all(self):
-        data, after = [], ""
-        while True:
-            reply = self.dispatcher.get("/v1/imports?limit=200" + after)
-            if reply.status != 200:
-                return []
-            data += reply.json["data"]
-            if not reply.json["has_more"]:
-                return data
-            after = "&starting_after=" + reply.json["next"]
-
     def view(self, one):
         return self.dispatcher.get("/v1/imports/" + one).json
 
     def settled(self, ids, seconds=PATIENCE):
         """Until nothing of `ids` moves any more; gives those whose undo asks an operator about what nobody explains."""
         def look():
-            now = {one["id"]: one for one in self.all()}
+            now = {one["id"]: one for one in self.imports()}
             return all(one in now and (now[one]["state"] not in MOVING or is_asked(now[one])) for one in ids)
         try:
             until(look, seconds, 0.3)
         except AssertionError:
-            now = [one for one in self.all() if one["id"] in ids and one["state"] in MOVING]
+            now = [one for one in self.imports() if one["id"] in ids and one["state"] in MOVING]
             raise AssertionError("still moving: %s" % [(one["external_ref"], one["state"], one["blocking"]) for one in now[:8]]) from None
-        return [one["id"] for one in self.all() if one["id"] in ids and is_asked(one)]
+        return [one["id"] for one in self.imports() if one["id"] in ids and is_asked(one)]
 
 
 MOVING = ("accepted", "running", "waiting", "undoing")
@@ -105,33 +93,6 @@ def check_verdict(one, expect, disturbed):
         assert verdict == "PROVEN+FOREIGN" and state == "completed", where
 
 
-def second_customers(world, firsts):
-    """The completed customers once more, under other names and with new keys."""
-    refs = {one["external_ref"] for one in firsts}
-    csv, ini = (os.path.join(world.fleet.dir, "second." + kind) for kind in ("csv", "ini"))
-    with open(world.customers, encoding="utf-8") as file:
-        rows = file.read().splitlines()
-    kept = [row.replace(row.split(",")[0], row.split(",")[0] + "-again", 1) for row in rows[1:] if row.split(",")[0] in refs]
-    with open(csv, "w", encoding="utf-8") as file:
-        file.write("\n".join([rows[0]] + kept) + "\n")
-    for one in world.sim_ask("worlds"):
-        if one.get("external_ref") in refs and one.get("access_key_id"):
-            world.act(one["account"], "customer.new_key")
-    with open(ini, "w", encoding="utf-8") as file:
-        for one in world.sim_ask("worlds"):
-            if one.get("external_ref") in refs and one.get("access_key_id"):
-                file.write("[%s-again]\naws_access_key_id = %s\naws_secret_access_key = %s\n" % (
-                    one["external_ref"], one["access_key_id"], one["secret_access_key"]))
-    os.chmod(ini, 0o600)
-    done = subprocess.run([os.path.join(world.fleet.bin, "orgimport"), "import", csv, "--credentials", ini,
-                           "--url=http://" + world.dispatcher.address.replace("http://", ""), "--token-file=" + world.fleet.token_file],
-                          capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = until(lambda: len([o for o in world.all() if o["external_ref"].endswith("-again")]) == len(kept)
-                  and [o["id"] for o in world.all() if o["external_ref"].endswith("-again")], PATIENCE)
-    return found
-
-
 def worker_writes(world):
     """Effective writes by workers, but for the closing ones on the key that was lent."""
     return [one for one in world.effects() if one["request_id"] and one["op"].split(":")[0] in ("iam", "s3", "cur", "tax", "partnercentral")
@@ -165,12 +126,12 @@ def play(world):
     expect_of = lambda one: by_ref[one["external_ref"]]["expect"]  # noqa: E731
     before = {one["account"]: ours_left(world.state_of(one["account"])) for one in by_ref.values()}
     world.submit()
-    until(lambda: len(world.all()) == ORGS, PATIENCE)
-    ids = [one["id"] for one in world.all()]
+    until(lambda: len(world.imports()) == ORGS, PATIENCE)
+    ids = [one["id"] for one in world.imports()]
     victims, disturbed = set(sorted(ids)[::3]), {}
 
     def look():
-        now = world.all()
+        now = world.imports()
         for one in now:
             # A kind that is disturbed by itself is left alone: two equal changes of one entry need one event only.
             if expect_of(one)["verdict"] in ("PROVEN", "") and one["id"] in victims and 9 <= one["progress"]["done"] <= 17 and one["state"] in ("running", "waiting"):
@@ -189,7 +150,7 @@ def play(world):
 
     completed = [one for one in views.values() if one["state"] == "completed"]
     first_writes = len(worker_writes(world))
-    again = second_customers(world, completed)
+    again = world.submit_again({one["external_ref"] for one in completed}, PATIENCE)
     world.settled(again)
     for one in map(world.view, again):
         assert one["state"] == "completed" and one["verdict"] == "PROVEN", (one["external_ref"], one["state"], one["verdict"], one["error"])
@@ -207,7 +168,7 @@ def play(world):
         assert set(asked) <= {one for one in some if one in views and views[one]["verdict"] == "UNEXPLAINED"}, asked
         for one in asked:
             assert world.dispatcher.post("/v1/imports/%s:accept" % one, {"by": "test", "reason": "known"}).status == 200
-        until(lambda: not [o for o in world.all() if o["id"] in some and o["state"] == "undoing"], PATIENCE, 0.3)  # noqa: B023
+        until(lambda: not [o for o in world.imports() if o["id"] in some and o["state"] == "undoing"], PATIENCE, 0.3)  # noqa: B023
     ends = collections.Counter()
     for one in map(world.view, [*again, *first]):
         ends[(one["state"], (one.get("undo") or {}).get("verdict"))] += 1

@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from demo_cli import Demo, http  # noqa: E402
+from fleet import until  # noqa: E402
 
 BIN = sys.argv[1]
 FULL = os.environ.get("ORGIMPORT_FULL") == "1"
 WORK = tempfile.mkdtemp(prefix="oi-reh.", dir="/tmp")
 STATE = os.path.join(WORK, "s")
-DEMO = os.path.join(STATE, "demo")
-ENV = dict(os.environ, ORGIMPORT_STATE_DIR=STATE, TMPDIR=WORK)
+demo = Demo(BIN, STATE, 400, TMPDIR=WORK)
+run, first_line, ENV = demo.run, demo.first_line, demo.env
 
 # Imports that end (well or not) with a fingerprint taken: rehearsed from it, afterwards.
 LATE = ["healthy", "bucket_exists_with_policy", "tax_inheritance", "root_access_keys"]
@@ -24,35 +26,6 @@ LATE_MORE = ["role_adoptable", "suspended_accounts", "old_report_stays", "seller
 EARLY = [("role_name_taken", "role.name_taken"), ("bucket_squatted", "bucket.name_taken"), ("bucket_not_ours", "bucket.not_ours")]
 EARLY_MORE = [("policy_name_taken", "policy.name_taken"), ("five_reports", "cur.quota"), ("invitations_open", "org.invitations_open"), ("tax_pending", "tax.pending"),
               ("role_quota", "aws.quota"), ("bucket_other_region", "bucket.region"), ("report_namesake", "cur.name_taken"), ("vendor_missing", "vendor.external_id_missing")]
-
-
-def run(*words, codes=(0,)):
-    done = subprocess.run([os.path.join(BIN, "orgimport"), *words], env=ENV, capture_output=True, text=True, timeout=400)
-    assert done.returncode in codes, "orgimport %s ended with %d\n%s%s" % (" ".join(words), done.returncode, done.stdout[-3000:], done.stderr[-3000:])
-    return done
-
-
-def http(method, url, body=None, token=None):
-    request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
-    request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_header("Authorization", "Bearer " + token)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def first_line(name):
-    return open(os.path.join(DEMO, name), encoding="utf-8").read().strip().split("\n")[0]
-
-
-def until(what, seconds=60):
-    end = time.monotonic() + seconds
-    while True:
-        value = what()
-        if value:
-            return value
-        assert time.monotonic() < end, "did not come true within %s s" % seconds
-        time.sleep(0.1)
 
 
 def nested(row):
@@ -136,7 +109,7 @@ def failures_are_predicted_before(fleet, kinds):
         assert "failed at preflight with preflight.findings" in told and code in told, (kind, told[-1500:])
         assert not fleet.effects(world), (kind, "the record wrote something")
         run("import", file, *flags)
-        until(lambda r=ref: fleet.import_of(r)["state"] == "failed")
+        until(lambda r=ref: fleet.import_of(r)["state"] == "failed", 60)
         predicted = fleet.get("/v1/imports/%s/rehearsal" % fleet.import_of(ref)["id"])
         assert code in predicted["predicted"]["end"]["findings"], (kind, predicted["predicted"]["end"])
         check_same(fleet, ref, predicted["predicted"], world, kind)

@@ -3,10 +3,8 @@ in between and a worker killed on the way; the world must then be as before, but
 undo itself lists. Arg 1: folder of the programs. ORGIMPORT_FULL=1: more organizations."""
 import json
 import os
-import subprocess
 import sys
 import urllib.error
-import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from fleet import run, until  # noqa: E402
@@ -25,19 +23,13 @@ EDITS = [
 ]
 
 
-def ask(world, path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(world.endpoint + "/_sim/" + path, data), timeout=30) as answer:
-        return json.load(answer)
-
-
 def state_of(world, account):
-    return ask(world, "world/" + account)["state"]
+    return world.sim_ask("world/" + account)["state"]
 
 
 def act(world, account, what, args):
     try:
-        ask(world, "world/%s/act" % account, {"what": what, "args": args})
+        world.sim_ask("world/%s/act" % account, {"what": what, "args": args})
         return True
     except urllib.error.HTTPError:
         return False  # not possible yet: our role or bucket is not there
@@ -133,7 +125,7 @@ def audit(world):
 @with_world(ORGS)
 def every_prefix_goes_back(world):
     first = world.worker()
-    accounts = [one["account"] for one in ask(world, "worlds") if one.get("external_ref")]
+    accounts = [one["account"] for one in world.sim_ask("worlds") if one.get("external_ref")]
     before = {account: state_of(world, account) for account in accounts}
     world.submit()
     imports = until(lambda: len(world.imports()) == ORGS and world.imports(), PATIENCE)
@@ -174,7 +166,7 @@ def every_prefix_goes_back(world):
 @with_world(4)
 def finished_imports_go_back_and_may_come_again(world):
     only = world.worker()
-    accounts = [one["account"] for one in ask(world, "worlds") if one.get("external_ref")]
+    accounts = [one["account"] for one in world.sim_ask("worlds") if one.get("external_ref")]
     before = {account: state_of(world, account) for account in accounts}
     world.submit()
     world.wait_completed(4)
@@ -203,30 +195,8 @@ def finished_imports_go_back_and_may_come_again(world):
         state = {step["name"]: step for step in view["steps"]}
         assert state["fingerprint_before"]["result"] and state["handover_report"]["undo"]["summary"], state["handover_report"]
     # The same customers once more.
-    second = os.path.join(world.fleet.dir, "again.csv")
-    with open(world.customers, encoding="utf-8") as file:
-        rows = file.read().splitlines()
-    refs = [row.split(",")[0] for row in rows[1:]]
-    with open(second, "w", encoding="utf-8") as file:
-        file.write("\n".join([rows[0]] + [row.replace(ref, ref + "-again", 1) for ref, row in zip(refs, rows[1:])]) + "\n")
-    keys = os.path.join(world.fleet.dir, "again.ini")
-    with open(keys, "w", encoding="utf-8") as file:
-        for one in ask(world, "worlds"):
-            if one.get("external_ref") and one.get("access_key_id"):
-                # The key of the undo is gone, too: the customer makes another one.
-                act(world, one["account"], "customer.new_key", {})
-        for one in ask(world, "worlds"):
-            if one.get("external_ref") and one.get("access_key_id"):
-                file.write("[%s-again]\naws_access_key_id = %s\naws_secret_access_key = %s\n" % (
-                    one["external_ref"], one["access_key_id"], one["secret_access_key"]))
-    os.chmod(keys, 0o600)
-    done = subprocess.run([os.path.join(world.fleet.bin, "orgimport"), "import", second, "--credentials", keys,
-                           "--url=http://" + world.dispatcher.address.replace("http://", ""), "--token-file=" + world.fleet.token_file],
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    fresh = until(lambda: [one["id"] for one in world.imports() if one["external_ref"].endswith("-again")], PATIENCE)
-    until(lambda: len([one for one in world.imports() if one["external_ref"].endswith("-again")]) == 4, PATIENCE)
-    fresh = [one["id"] for one in world.imports() if one["external_ref"].endswith("-again")]
+    fresh = world.submit_again({one["external_ref"] for one in world.sim_ask("worlds") if one.get("external_ref")})
+    assert len(fresh) == 4, fresh
     for view in settle(world, fresh, "completed").values():
         assert view["verdict"] == "PROVEN", (view["external_ref"], view["verdict"])
     assert world.end(only) == 0

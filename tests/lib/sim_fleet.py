@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from fleet import skip, until
+from fleet import every_import, skip, until
 
 # Acts of people and of others; everything else in the effect log was signed by a worker.
 WRITES = ("iam:", "s3:", "cur:", "tax:", "partnercentral:")
@@ -54,15 +54,7 @@ class SimFleet:
         return json.load(open(self.worlds_file, encoding="utf-8"))
 
     def imports(self):
-        data, after = [], ""
-        while True:
-            reply = self.dispatcher.get("/v1/imports?limit=200" + after)
-            if reply.status != 200:
-                return []
-            data += reply.json["data"]
-            if not reply.json["has_more"]:
-                return data
-            after = "&starting_after=" + reply.json["next"]
+        return every_import(self.dispatcher)
 
     def wait(self, what, is_so, seconds=150):
         """Until is_so(imports); says where everything is when that never comes."""

@@ -7,7 +7,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from fleet import skip, until
+from fleet import every_import, skip, until
 
 LEASE_MS = 3000
 PATIENCE = 150
@@ -72,15 +72,35 @@ class World:
         return subprocess.run([os.path.join(self.fleet.bin, "orgimport-worker"), "--health", "--health-socket=" + self.socket(n)],
                               capture_output=True, text=True, check=False, timeout=20)
 
-    def submit(self):
+    def submit(self, customers=None, keys=None):
         url = "http://" + self.dispatcher.address.replace("http://", "")
-        done = subprocess.run([os.path.join(self.fleet.bin, "orgimport"), "import", self.customers, "--credentials", self.keys,
-                               "--url=" + url, "--token-file=" + self.fleet.token_file], capture_output=True, text=True, check=False)
+        done = subprocess.run([os.path.join(self.fleet.bin, "orgimport"), "import", customers or self.customers, "--credentials",
+                               keys or self.keys, "--url=" + url, "--token-file=" + self.fleet.token_file], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def submit_again(self, refs, seconds=PATIENCE):
+        """Customers that came before, once more: under other names, with new keys, since the first ones are gone. Gives the ids."""
+        customers, keys = (os.path.join(self.fleet.dir, "again." + kind) for kind in ("csv", "ini"))
+        with open(self.customers, encoding="utf-8") as file:
+            rows = file.read().splitlines()
+        kept = [row.replace(row.split(",")[0], row.split(",")[0] + "-again", 1) for row in rows[1:] if row.split(",")[0] in refs]
+        with open(customers, "w", encoding="utf-8") as file:
+            file.write("\n".join([rows[0]] + kept) + "\n")
+        for one in self.sim_ask("worlds"):
+            if one.get("external_ref") in refs and one.get("access_key_id"):
+                self.act(one["account"], "customer.new_key")
+        with open(keys, "w", encoding="utf-8") as file:
+            for one in self.sim_ask("worlds"):
+                if one.get("external_ref") in refs and one.get("access_key_id"):
+                    file.write("[%s-again]\naws_access_key_id = %s\naws_secret_access_key = %s\n" % (
+                        one["external_ref"], one["access_key_id"], one["secret_access_key"]))
+        os.chmod(keys, 0o600)
+        self.submit(customers, keys)
+        again = lambda: [one["id"] for one in self.imports() if one["external_ref"].endswith("-again")]  # noqa: E731
+        return until(lambda: len(again()) == len(kept) and again(), seconds, 0.3)
+
     def imports(self):
-        reply = self.dispatcher.get("/v1/imports?limit=100")
-        return reply.json["data"] if reply.status == 200 else []  # 503 while Redis is away
+        return every_import(self.dispatcher)
 
     def wait_completed(self, orgs):
         states = lambda: collections.Counter(one["state"] for one in self.imports())  # noqa: E731

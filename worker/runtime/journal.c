@@ -164,7 +164,7 @@ void journal_answer(struct journal *j, const char *key, const json_t *facts, con
     json_t *entry = journal_write(j, key);
     ASSERT(entry);
     json_put_str(entry, "st", "answer");
-    json_put(entry, "facts", facts ? json_deep_copy(facts) : json_null());
+    json_put(entry, "facts", json_copy_or_null(facts));
     if (settled)
         json_put_str(entry, "settled", settled);
     j->is_dirty = true;

@@ -89,7 +89,7 @@ static json_t *kept(const json_t *value, const char *kind)
     if (str_eq(kind, "map"))
         return json_is_object(value) ? json_deep_copy(value) : json_object();
     if (str_eq(kind, "any"))
-        return value ? json_deep_copy(value) : json_null();
+        return json_copy_or_null(value);
     return json_string(json_is_string(value) ? json_string_value(value) : "");
 }
 

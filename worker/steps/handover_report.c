@@ -38,7 +38,7 @@ static json_t *count_grades(struct step *s)
 static json_t *fact(struct step *s, const char *step_name, const char *path)
 {
     const json_t *value = json_at(step_result_of(s, step_name), path);
-    return value ? json_deep_copy(value) : json_null();
+    return json_copy_or_null(value);
 }
 
 static json_t *list_roles(struct step *s)
