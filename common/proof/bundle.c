@@ -70,7 +70,8 @@ static json_t *plan_of(const json_t *payload)
         hash = fact(payload, "change_plan", "hash");
     if (!hash)
         return json_null();
-    return json_make("{s:O,s:o}", "hash", hash, "approvals", json_copy_or_null(fact(payload, "plan_approval", "approvals")));
+    return json_make("{s:O,s:o}", "hash", hash, "approvals",
+                     json_copy_or_null(fact(payload, "plan_approval", "approvals")));
 }
 
 /* What people said to a task: lines of the decision chain with that target. New reference. */
@@ -118,7 +119,8 @@ static json_t *exposure_of(const json_t *payload)
     if (!json_is_integer(opened) || json_integer_value(opened) == 0)
         return json_null();
     json_int_t ms = json_is_integer(closed) ? json_integer_value(closed) - json_integer_value(opened) : 0;
-    return json_make("{s:O,s:o,s:I}", "opened_ms", opened, "closed_ms", json_copy_or_null(closed), "ms", ms > 0 ? ms : 0);
+    return json_make("{s:O,s:o,s:I}", "opened_ms", opened, "closed_ms", json_copy_or_null(closed), "ms",
+                     ms > 0 ? ms : 0);
 }
 
 static json_t *verdict_summary(const json_t *payload)
@@ -159,8 +161,8 @@ json_t *bundle_derived(const json_t *payload)
     ledger_root(heads, root);
     return json_make("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "plan", plan_of(payload), "human_steps",
                      human_steps_of(payload), "exposure", exposure_of(payload), "closing_writes",
-                     json_copy_or_null(fact(payload, "credential_retire", "closing")), "verdict", verdict_summary(payload),
-                     "roots_issued", roots_of(lines), "heads", heads, "root", root);
+                     json_copy_or_null(fact(payload, "credential_retire", "closing")), "verdict",
+                     verdict_summary(payload), "roots_issued", roots_of(lines), "heads", heads, "root", root);
 }
 
 /* ---- Making it ---- */
@@ -224,8 +226,8 @@ json_t *bundle_payload(const struct bundle_parts *parts)
     json_t *payload = json_make("{s:{s:s,s:s,s:I,s:I,s:o},s:o,s:{s:o}}", "import", "id", json_str_at(import, "id"),
                                 "state", state, "created_ms", (json_int_t)json_int_at(import, "created_ms"), "ended_ms",
                                 (json_int_t)(is_over(state) ? json_int_at(import, "since_ms") : 0), "document",
-                                json_copy_or_null(json_object_get(import, "doc")), "playbook", json_copy_or_null(parts->playbook),
-                                "ledger", "lines", json_copy_or_null(parts->lines));
+                                json_copy_or_null(json_object_get(import, "doc")), "playbook",
+                                json_copy_or_null(parts->playbook), "ledger", "lines", json_copy_or_null(parts->lines));
     json_t *steps = json_array(), *step = NULL;
     size_t i = 0;
     json_array_foreach (json_object_get(import, "steps"), i, step)

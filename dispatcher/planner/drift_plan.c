@@ -99,8 +99,9 @@ static json_t *handover(const struct drift_plan_input *in)
                   "report", left_report(in->value), "tax", left_tax(in->value, json_str_at(doc, "vars.account_id")),
                   "organization", left_organization(in->value), "root", left_root(in->value));
     json_put(out, "trusted_services", json_copy_or_null(last_section(in->value, "trusted_services")));
-    json_put(out, "partner",
-             json_make("{s:s}", "relationship", json_str_at(import_result(in->value, "partner_program"), "relationship")));
+    json_put(
+        out, "partner",
+        json_make("{s:s}", "relationship", json_str_at(import_result(in->value, "partner_program"), "relationship")));
     json_put_str(out, "known", in->known);
     return out;
 }

@@ -110,7 +110,8 @@ static int64_t critical_path_ms(const struct playbook *p, const json_t *by_step)
 
 json_t *rehearsal_summary(const json_t *value, const json_t *lines, const struct playbook *playbook)
 {
-    const json_t *before = import_result(value, "fingerprint_before"), *digests = json_at(before, "fingerprint.digests");
+    const json_t *before = import_result(value, "fingerprint_before"),
+                 *digests = json_at(before, "fingerprint.digests");
     struct walk w = {.writes = json_array(),
                      .calls = json_make("{s:i,s:i,s:{}}", "reads", 0, "writes", 0, "by_op"),
                      .by_step = json_object(),
@@ -122,8 +123,8 @@ json_t *rehearsal_summary(const json_t *value, const json_t *lines, const struct
     json_sort_by(w.tasks, NULL);
     json_t *out = json_make("{s:o,s:o,s:o,s:o,s:s,s:o,s:I,s:I}", "end", end_of(value), "writes", w.writes, "calls",
                             w.calls, "tasks", w.tasks, "root", json_str_at(before, "root"), "digests",
-                            json_is_object(digests) ? json_deep_copy(digests) : json_object(),
-                            "critical_path_ms", (json_int_t)critical_path_ms(playbook, w.by_step), "elapsed_ms",
+                            json_is_object(digests) ? json_deep_copy(digests) : json_object(), "critical_path_ms",
+                            (json_int_t)critical_path_ms(playbook, w.by_step), "elapsed_ms",
                             (json_int_t)(w.last_ms - w.first_ms));
     json_put(out, "calls_by_step", w.by_step);
     return out;
