@@ -29,7 +29,6 @@ enum {
     SNAP_DUE,
     SNAP_ALL,
     SNAP_TASKS,
-    SNAP_LEDGER,
     SNAP_SESS,
     SNAP_IX,
     SNAP_OWN = SNAP_IX + IMPORT_STATE_COUNT
@@ -49,7 +48,7 @@ struct audit {
     void *at;
     struct audit_import im;
     char id[IMPORT_ID_BYTES], session[17], account[160];
-    uint32_t tries;
+    uint32_t tries, decisions;
 };
 
 static void audit_end(struct audit *a, const struct err *err)
@@ -82,7 +81,7 @@ static void source_name(const struct audit *a, char ret[64])
 static void keep_id(struct audit *a, const char *member)
 {
     char id[IMPORT_ID_BYTES];
-    size_t len = strcspn(member, "/:~");
+    size_t len = strcspn(member, "/:~>!");
     if (len >= sizeof id || (a->source == SOURCE_HASH && !str_starts(member, "imp_")))
         return;
     (void)snprintf(id, sizeof id, "%.*s", (int)len, member);
@@ -181,12 +180,64 @@ static void read_own(struct audit *a, const redisReply *exec)
 static void read_fields(struct audit *a, const redisReply *fields)
 {
     struct audit_import *im = &a->im;
-    im->account_import = queue_reply_text(queue_reply_at(fields, 1));
-    im->decision_head = queue_reply_text(queue_reply_at(fields, 2));
+    const char *account_import = queue_reply_text(queue_reply_at(fields, 1)),
+               *head = queue_reply_text(queue_reply_at(fields, 2));
+    im->is_in_account = account_import && str_eq(account_import, im->id);
+    (void)snprintf(im->decision_head, sizeof im->decision_head, "%s", head ? head : "");
     im->has_credential = queue_reply_text(queue_reply_at(fields, 3)) != NULL;
     im->session_lives &= queue_reply_text(queue_reply_at(fields, 4)) != NULL;
+    im->has_differed = queue_reply_text(queue_reply_at(fields, 5)) != NULL;
     for (size_t k = 0; k < im->record.step_count; k++)
-        im->has_task_text[k] = queue_reply_text(queue_reply_at(fields, 5 + k)) != NULL;
+        im->has_task_text[k] = queue_reply_text(queue_reply_at(fields, 6 + k)) != NULL;
+    a->decisions = (uint32_t)queue_reply_u64(queue_reply_at(fields, 2));
+}
+
+/* ---- Its ledger: lines that the snapshot's record counts never change, so they may be read after it ---- */
+static void import_end(struct audit *a)
+{
+    audit_check_import(&a->im, a->faults);
+    json_decref(TAKE(a->im.chains));
+    a->checked++;
+    a->tries = 0;
+    a->at = json_object_iter_next(a->ids, a->at);
+    next_import(a);
+}
+
+static uint32_t lines_of(const struct audit *a, size_t chain)
+{
+    return chain < a->im.record.step_count ? a->im.record.steps[chain].lines : a->decisions;
+}
+
+static void on_ledger(void *arg, const struct err *fault, const redisReply *reply)
+{
+    struct audit *a = arg;
+    size_t at = 0;
+    if (fault) {
+        audit_end(a, fault);
+        return;
+    }
+    for (size_t c = 0; c <= a->im.record.step_count; c++) {
+        json_t *chain = json_array();
+        for (uint32_t n = lines_of(a, c); n; n--)
+            queue_ledger_lines(queue_reply_text(queue_reply_at(reply, at++)), chain);
+        (void)json_array_append_new(a->im.chains, chain);
+    }
+    import_end(a);
+}
+
+static void ask_ledger(struct audit *a)
+{
+    size_t fields = 0, steps = a->im.record.step_count;
+    struct queue_args args = queue_plain(a->q, "HMGET", a->shard, "h");
+    a->im.chains = json_array();
+    for (size_t c = 0; c <= steps; c++)
+        fields += queue_ledger_fields(&args, a->id, c < steps ? (int)c : -1, lines_of(a, c));
+    if (fields) {
+        queue_call(a->q, &args, on_ledger, a);
+        return;
+    }
+    queue_args_done(&args);
+    import_end(a);
 }
 
 /* The record may have moved since the snapshot was put together; then it is taken again. */
@@ -217,18 +268,13 @@ static void on_snapshot(void *arg, const struct err *fault, const redisReply *co
     im->due = score_of(queue_reply_at(exec, SNAP_DUE));
     im->all = score_of(queue_reply_at(exec, SNAP_ALL));
     im->session_lives = score_of(queue_reply_at(exec, SNAP_SESS)) >= 0;
-    im->ledger = queue_reply_at(exec, SNAP_LEDGER);
     for (size_t s = 0; s < IMPORT_STATE_COUNT; s++)
         im->ix[s] = score_of(queue_reply_at(exec, SNAP_IX + s));
     for (size_t k = 0; k < im->record.step_count; k++)
         im->task[k] = score_of(queue_reply_at(queue_reply_at(exec, SNAP_TASKS), k));
     read_fields(a, fields);
     read_own(a, exec);
-    audit_check_import(im, a->faults);
-    a->checked++;
-    a->tries = 0;
-    a->at = json_object_iter_next(a->ids, a->at);
-    next_import(a);
+    ask_ledger(a);
 }
 
 static struct queue_args snap_fields(const struct audit *a)
@@ -239,6 +285,7 @@ static struct queue_args snap_fields(const struct audit *a)
     queue_args_addf(&f, "%s~", a->id);
     queue_args_addf(&f, "%s:c", a->id);
     queue_args_addf(&f, "s:%s", a->session);
+    queue_args_addf(&f, "%s!swap", a->id);
     for (unsigned k = 0; k < a->im.record.step_count; k++)
         queue_args_addf(&f, "%s/%u?", a->id, k);
     return f;
@@ -266,9 +313,6 @@ static void snapshot(struct audit *a)
     for (unsigned k = 0; k < (a->im.record.step_count ? a->im.record.step_count : 1u); k++)
         queue_args_addf(&args[n], "%s/%u", a->id, k);
     n++;
-    (void)snprintf(name, sizeof name, "led:%s", a->id);
-    args[n] = snap_of(a, "LRANGE", name, "0");
-    queue_args_add(&args[n++], "-1");
     args[n++] = snap_of(a, "ZSCORE", "sess", a->session);
     for (int s = 0; s < IMPORT_STATE_COUNT; s++) {
         (void)snprintf(name, sizeof name, "ix:%s", import_state_name((enum import_state)s));

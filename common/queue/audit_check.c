@@ -134,34 +134,23 @@ void audit_check_import(const struct audit_import *im, json_t *faults)
     check_counts(im, faults);
     for (size_t i = 0; i < im->record.step_count; i++)
         check_step(im, i, faults);
-    if (str_eq(im->account_import, im->id) == is_terminal)
+    if (im->is_in_account == is_terminal)
         audit_fault(faults, "I6", im->id,
                     is_terminal ? "finished and still in its account's place" : "open and not in its account's place");
     if (is_terminal && im->has_credential)
         audit_fault(faults, "P8", im->id, "finished and still has a credential");
+    if (im->has_differed)
+        audit_fault(faults, "I2", im->id, "its holder computed a record that the rules do not give");
     audit_check_ledger(im, faults);
 }
 
 /* ---- I14: the chains of the ledger ----------------------------------------------------------------------------------
  */
 struct chain {
-    char step[64];
+    const char *step;
     int64_t n;
     char hash[65], fence[24];
 };
-#define CHAINS_MAX (RECORD_STEPS_MAX + 1)
-
-static struct chain *chain_of(struct chain *chains, size_t *count, const char *step)
-{
-    for (size_t i = 0; i < *count; i++)
-        if (str_eq(chains[i].step, step))
-            return &chains[i];
-    if (*count == CHAINS_MAX)
-        return NULL;
-    struct chain *c = &chains[(*count)++];
-    (void)snprintf(c->step, sizeof c->step, "%s", step);
-    return c;
-}
 
 static void check_line(const struct audit_import *im, json_t *line, struct chain *c, json_t *faults)
 {
@@ -173,7 +162,7 @@ static void check_line(const struct audit_import *im, json_t *line, struct chain
     json_digest(line, hash);
     if (!str_eq(hash, said))
         audit_fault(faults, "I14", im->id, "line %lld of `%s` does not match its hash", (long long)n, c->step);
-    if (n != c->n + 1 || !str_eq(json_str_at(line, "prev"), c->hash))
+    if (n != c->n + 1 || !str_eq(json_str_at(line, "prev"), c->hash) || !str_eq(json_str_at(line, "step"), c->step))
         audit_fault(faults, "I14", im->id, "line %lld of `%s` does not follow line %lld", (long long)n, c->step,
                     (long long)c->n);
     if (strlen(fence) == strlen(c->fence) && strcmp(fence, c->fence) < 0)
@@ -184,31 +173,26 @@ static void check_line(const struct audit_import *im, json_t *line, struct chain
     (void)snprintf(c->fence, sizeof c->fence, "%s", fence);
 }
 
-static void check_entry(const struct audit_import *im, const char *text, struct chain *chains, size_t *count,
-                        json_t *faults)
+/* Gives the end of the chain. */
+static struct chain check_chain(const struct audit_import *im, json_t *lines, json_t *faults)
 {
-    while (text && *text) {
-        size_t len = strcspn(text, "\n");
-        struct err err;
-        json_auto_t *line = len ? json_read(text, len, 0, &err) : NULL;
-        struct chain *c = line ? chain_of(chains, count, json_str_at(line, "step")) : NULL;
-        if (len && !c)
-            audit_fault(faults, "I14", im->id, "a ledger line cannot be read");
-        if (c)
-            check_line(im, line, c, faults);
-        text += len + (text[len] == '\n');
-    }
+    struct chain c = {.step = json_str_at(json_array_get(lines, 0), "step")};
+    for (size_t i = 0; i < json_array_size(lines); i++)
+        check_line(im, json_array_get(lines, i), &c, faults);
+    return c;
 }
 
 void audit_check_ledger(const struct audit_import *im, json_t *faults)
 {
-    struct chain *chains = mem_alloc(CHAINS_MAX * sizeof *chains);
-    size_t count = 0;
-    for (size_t i = 0; im->ledger && i < im->ledger->elements; i++)
-        check_entry(im, queue_reply_text(im->ledger->element[i]), chains, &count, faults);
-    const struct chain *decisions = chain_of(chains, &count, "");
-    const char *colon = im->decision_head ? strchr(im->decision_head, ':') : NULL;
-    if (decisions && !str_eq(decisions->hash, colon ? colon + 1 : ""))
+    size_t steps = im->record.step_count;
+    for (size_t i = 0; i < steps; i++) {
+        struct chain c = check_chain(im, json_array_get(im->chains, i), faults);
+        if (c.n != im->record.steps[i].lines)
+            audit_fault(faults, "I14", im->id, "step %zu counts %u ledger lines, the last is %lld", i,
+                        im->record.steps[i].lines, (long long)c.n);
+    }
+    struct chain decisions = check_chain(im, json_array_get(im->chains, steps), faults);
+    const char *colon = strchr(im->decision_head, ':');
+    if (!str_eq(decisions.hash, colon ? colon + 1 : ""))
         audit_fault(faults, "I14", im->id, "the end of the decision chain is not its last line");
-    mem_free(chains);
 }

@@ -12,13 +12,14 @@ struct audit_import {
     /* Scores; -1: not a member. */
     int64_t ring, due, all, ix[IMPORT_STATE_COUNT], task[RECORD_STEPS_MAX];
     bool has_task_text[RECORD_STEPS_MAX];
-    const char *decision_head;
+    char decision_head[96]; /* N:HASH */
     bool has_credential;
-    const char *account_import; /* who has the account's place; NULL nobody */
-    bool is_in_own;             /* of the session in its record */
-    bool is_in_other_own;       /* of any other */
+    bool is_in_account;   /* it has its account's place */
+    bool is_in_own;       /* of the session in its record */
+    bool is_in_other_own; /* of any other */
     bool session_lives;
-    const redisReply *ledger;
+    bool has_differed; /* its holder computed a record that Redis computes otherwise */
+    json_t *chains;    /* the ledger: lines of each step, then of the decisions */
 };
 
 /* Appends texts, "I1: imp_..: what". */

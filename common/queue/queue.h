@@ -1,5 +1,5 @@
 /* The queue protocol: one hash per shard, imports held by a worker's session, every holder's write fenced.
- * The rules live in transition.c (pure) and again in common/redis/scripts/fleet.lua; this is the way to call them.
+ * The rules live in transition.c (pure) and again in common/redis/scripts/fleet; this is the way to call them.
  * See README.md here for keys, functions and invariants I1-I14.
  *
  * Callbacks: exactly once, later, on the loop. `err` is NULL on success; ERR_REDIS means the outcome is unknown, and
@@ -17,7 +17,9 @@ struct queue_options {
     const char *prefix; /* "f" */
     uint32_t shard_count;
     bool is_simulated;
-    bool is_relaxed; /* durability warnings instead of refusals */
+    bool is_relaxed;     /* durability warnings instead of refusals */
+    uint32_t verify;     /* a holder's computed records that Redis computes again: 1 all, N one in N */
+    bool is_server_form; /* holders compute nothing: Redis decides alone */
     const struct env *env;
 };
 
@@ -62,11 +64,20 @@ struct queue_item { /* borrowed until the turn's callback */
     struct queue_token token;
     uint64_t delay_ms;
     enum blocking_party party;
-    const char *journal; /* NULL: unchanged. JSON text, the whole journal of the step */
-    const char *result;  /* NULL: none. JSON text (DONE: facts for later steps) */
-    const char *task;    /* NULL: unchanged, "": closed, else the task's JSON text */
-    const char *error;   /* NULL: unchanged, "": cleared, else {"code",..} */
-    const char *ledger;  /* NULL: none. One or more lines, "\n" after each */
+    const char *journal;       /* NULL: unchanged. JSON text, the whole journal of the step */
+    const char *result;        /* NULL: none. JSON text (DONE: facts for later steps) */
+    const char *task;          /* NULL: unchanged, "": closed, else the task's JSON text */
+    const char *error;         /* NULL: unchanged, "": cleared, else {"code",..} */
+    const char *ledger;        /* NULL: none. One or more lines, "\n" after each */
+    struct queue_ahead *ahead; /* what the holder believes, see there; used during the call only. NULL: Redis decides */
+};
+
+/* An import as its holder believes it to be once all that is on its way has arrived. queue_turn() plays an item on it
+ * and sends the outcome along, so that Redis only compares and stores; where the belief is wrong Redis decides as ever,
+ * and nothing is lost but the time. `is_known` false: something is on its way whose outcome only Redis knows. */
+struct queue_ahead {
+    struct record record;
+    bool is_known;
 };
 
 struct queue_held {
@@ -108,7 +119,10 @@ struct queue_beat {
 };
 NODISCARD int queue_beat(redisContext *ctx, const char *prefix, uint32_t shard, uint64_t session, uint32_t lease_ms,
                          struct queue_beat *ret, struct err *err);
-/* Calls `ring` when imports may be waiting in a shard (a hint only). */
+/* The next turn of this shard brings its mail. A bell does the same by itself. */
+void queue_want_mail(struct queue *q, uint32_t shard);
+bool queue_wants_mail(const struct queue *q, uint32_t shard);
+/* Calls `ring` when imports may be waiting in a shard, or mail for somebody (a hint only). */
 typedef void queue_bell_fn(void *arg, uint32_t shard);
 NODISCARD int queue_listen(struct queue *q, queue_bell_fn *ring, void *arg, struct err *err);
 
@@ -121,9 +135,10 @@ struct queue_load {
     const char *task[RECORD_STEPS_MAX];
 };
 typedef void queue_load_fn(void *arg, const struct err *err, const struct queue_load *load);
-/* signals_only: just the signals of all steps (after mail). */
-void queue_load(struct queue *q, const char *import_id, uint8_t step_count, bool signals_only, queue_load_fn *done,
-                void *arg);
+/* Asks for what `record` says can be there, and keeps the shape of its playbook for queue_turn(). signals_only: just
+ * the signals (after mail). */
+void queue_load(struct queue *q, const char *import_id, const struct record *record, bool signals_only,
+                queue_load_fn *done, void *arg);
 /* Big things by content: key in the shard of the import. Idempotent. */
 void queue_blob_put(struct queue *q, const char *import_id, const char *digest, const void *bytes, size_t len,
                     queue_done_fn *done, void *arg);
@@ -173,6 +188,7 @@ void queue_list(struct queue *q, uint32_t shard, const char *state, const char *
                 queue_json_fn *done, void *arg);
 /* Open tasks oldest first: {data:[{import_id, step, opened_ms, task}], next} */
 void queue_tasks(struct queue *q, uint32_t shard, const char *after, uint32_t limit, queue_json_fn *done, void *arg);
+/* {data: lines, next: where to go on, 0 at the end}: the chains of all steps and of the decisions, by time. */
 void queue_ledger(struct queue *q, const char *import_id, uint32_t from, uint32_t limit, queue_json_fn *done,
                   void *arg);
 /* Events after `cursor` ("0" for all, "$" for new ones): {data:[{cursor, at_ms, import_id, ...}], cursor} */

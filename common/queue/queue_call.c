@@ -24,6 +24,9 @@ void queue_unref(struct queue *q)
         return;
     redis_unref(q->redis);
     str_done(&q->warnings);
+    for (size_t i = 0; i < QUEUE_SHAPES_MAX; i++)
+        mem_free(q->shapes[i].dag);
+    mem_free(q->shards);
     mem_free(q->prefix);
     mem_free(q);
 }
@@ -55,6 +58,21 @@ void queue_args_addf(struct queue_args *a, const char *fmt, ...)
     va_end(ap);
     ASSERT(n >= 0 && (size_t)n < sizeof text);
     queue_args_add_bytes(a, text, (size_t)n);
+}
+
+void queue_args_move(struct queue_args *to, struct queue_args *from)
+{
+    while (to->cap < to->argc + from->argc) {
+        to->cap = to->cap ? 2 * to->cap : 16;
+        to->argv = mem_resize(to->argv, (size_t)to->cap * sizeof *to->argv);
+        to->lens = mem_resize(to->lens, (size_t)to->cap * sizeof *to->lens);
+    }
+    for (int i = 0; i < from->argc; i++, to->argc++) {
+        to->argv[to->argc] = TAKE(from->argv[i]);
+        to->lens[to->argc] = from->lens[i];
+    }
+    from->argc = 0;
+    queue_args_done(from);
 }
 
 void queue_args_done(struct queue_args *a)

@@ -66,6 +66,12 @@ static int check_reply(const struct decision *d, const redisReply *reply, struct
     return queue_reply_code(reply, d->id, err);
 }
 
+/* A decision that a failover could take back was not made: its answer waits for the replica (tests/model). */
+static void on_replicated(void *arg, const struct err *err)
+{
+    decision_end(arg, err);
+}
+
 static void on_decided(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct decision *d = arg;
@@ -77,7 +83,11 @@ static void on_decided(void *arg, const struct err *fault, const redisReply *rep
         send_decision(d);
         return;
     }
-    decision_end(d, fault || check_reply(d, reply, &err) == 0 ? fault : &err);
+    const struct err *end = fault || check_reply(d, reply, &err) == 0 ? fault : &err;
+    if (!end && d->q->uses_wait)
+        queue_wait_replica(d->q, on_replicated, d);
+    else
+        decision_end(d, end);
 }
 
 static void add_undo(struct queue_args *args, const struct decision *d)

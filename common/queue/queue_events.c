@@ -82,11 +82,11 @@ static void read_entry(struct events *e, json_t *data, const redisReply *entry)
 {
     const char *id = queue_reply_text(queue_reply_at(entry, 0));
     const redisReply *fields = queue_reply_at(entry, 1);
-    uint64_t at_ms = queue_reply_u64(queue_reply_at(fields, 1));
-    const char *text = queue_reply_text(queue_reply_at(fields, 3));
+    const char *text = queue_reply_text(queue_reply_at(fields, 1));
     size_t first = json_array_size(data);
     if (!id || !text)
         return;
+    uint64_t at_ms = queue_reply_u64(queue_reply_at(entry, 0)); /* Redis's clock stands before the dash */
     AUTO_FREE char *copy = mem_dup(text);
     char *rest = NULL;
     for (char *line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))

@@ -115,13 +115,20 @@ static void ask_fields(struct get *g)
     queue_call_many(g->q, args, g->record.session ? 2 : 1, on_fields, g);
 }
 
-static void on_record(void *arg, const struct err *fault, const redisReply *const *replies, size_t count)
+static uint64_t ledger_count(const struct record *r, const redisReply *decisions)
+{
+    uint64_t n = queue_reply_u64(decisions);
+    for (size_t i = 0; i < r->step_count; i++)
+        n += r->steps[i].lines;
+    return n;
+}
+
+static void on_record(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct get *g = arg;
     struct err err;
     char hex[17];
-    (void)count;
-    if (!fault && queue_reply_record(queue_reply_at(replies[0], 0), &g->record, &err)) {
+    if (!fault && queue_reply_record(queue_reply_at(reply, 0), &g->record, &err)) {
         if (err.code == ERR_NOT_FOUND)
             err_set(&err, ERR_NOT_FOUND, "no import %.40s", g->id);
         fault = &err;
@@ -135,13 +142,13 @@ static void on_record(void *arg, const struct err *fault, const redisReply *cons
     g->ret = json_make("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:I}", "id", g->id, "state", import_state_name(r->state),
                        "party", party_name(r->party), "since_ms", (json_int_t)r->since_ms, "created_ms",
                        (json_int_t)r->created_ms, "version", (json_int_t)r->version, "fence", hex, "ledger_count",
-                       (json_int_t)queue_reply_u64(replies[1]));
+                       (json_int_t)ledger_count(r, queue_reply_at(reply, 3)));
     json_put_bool(g->ret, "is_paused", r->flags & RECORD_IS_PAUSED);
     json_put_bool(g->ret, "is_cancelled", r->flags & RECORD_IS_CANCELLED);
     json_put_bool(g->ret, "is_undoing", r->flags & RECORD_IS_UNDOING);
     json_put_bool(g->ret, "is_stopping", r->flags & RECORD_IS_STOPPING);
-    json_put_bool(g->ret, "has_credential", queue_reply_text(queue_reply_at(replies[0], 2)) != NULL);
-    json_put(g->ret, "doc", json_of(queue_reply_at(replies[0], 1)));
+    json_put_bool(g->ret, "has_credential", queue_reply_text(queue_reply_at(reply, 2)) != NULL);
+    json_put(g->ret, "doc", json_of(queue_reply_at(reply, 1)));
     ask_fields(g);
 }
 
@@ -163,13 +170,11 @@ void queue_get(struct queue *q, const char *import_id, queue_json_fn *done, void
         queue_fail_later(q, &err, on_refused, g);
         return;
     }
-    uint32_t shard = queue_shard_of_import(import_id);
-    char name[64];
     (void)snprintf(g->id, sizeof g->id, "%s", import_id);
-    (void)snprintf(name, sizeof name, "led:%s", import_id);
-    struct queue_args args[2] = {queue_plain(q, "HMGET", shard, "h"), queue_plain(q, "LLEN", shard, name)};
-    queue_args_add(&args[0], import_id);
-    queue_args_addf(&args[0], "%s:d", import_id);
-    queue_args_addf(&args[0], "%s:c", import_id);
-    queue_call_many(q, args, 2, on_record, g);
+    struct queue_args args = queue_plain(q, "HMGET", queue_shard_of_import(import_id), "h");
+    queue_args_add(&args, import_id);
+    queue_args_addf(&args, "%s:d", import_id);
+    queue_args_addf(&args, "%s:c", import_id);
+    queue_args_addf(&args, "%s~", import_id);
+    queue_call(q, &args, on_record, g);
 }

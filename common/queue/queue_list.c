@@ -1,4 +1,4 @@
-/* Lists for people: imports by state, open tasks, ledgers, events. Cursors are "ID" or "ID@SCORE", so that a page can
+/* Lists for people: imports by state, open tasks. Cursors are "ID" or "ID@SCORE", so that a page can
  * go on although its last entry has left the index meanwhile. */
 #include "common/queue/queue_private.h"
 
@@ -12,7 +12,7 @@
 
 struct list {
     struct queue *q;
-    uint32_t shard, limit, from;
+    uint32_t shard, limit;
     queue_json_fn *done;
     void *arg;
     char index[64];
@@ -223,50 +223,4 @@ static void details(struct list *l)
     for (size_t i = 0; i < json_array_size(l->rows); i++)
         queue_args_addf(&args, "%s%s", json_str_at(json_array_get(l->rows, i), "id"), is_tasks ? "?" : "");
     queue_call(l->q, &args, is_tasks ? on_task_rows : on_import_rows, l);
-}
-
-/* ---- Ledger -------------------------------------------------------------------------------------------------------
- */
-/* An entry may hold several lines; `from` counts entries. */
-static void on_ledger(void *arg, const struct err *fault, const redisReply *reply)
-{
-    struct list *l = arg;
-    json_t *data = json_array();
-    for (size_t i = 0; !fault && i < reply->elements; i++) {
-        const char *at = queue_reply_text(reply->element[i]);
-        while (at && *at) {
-            size_t len = strcspn(at, "\n");
-            struct err err;
-            json_t *line = len ? json_read(at, len, 0, &err) : NULL;
-            if (line)
-                (void)json_array_append_new(data, line);
-            at += len + (at[len] == '\n');
-        }
-    }
-    if (!fault) {
-        bool is_full = reply->elements == l->limit;
-        list_end(l, NULL,
-                 json_make("{s:o, s:I}", "data", data, "next", (json_int_t)(is_full ? l->from + l->limit : 0)));
-        return;
-    }
-    json_decref(data);
-    list_end(l, fault, NULL);
-}
-
-void queue_ledger(struct queue *q, const char *import_id, uint32_t from, uint32_t limit, queue_json_fn *done, void *arg)
-{
-    struct list *l = list_new(q, queue_shard_of_import(import_id), limit, done, arg);
-    char name[64];
-    struct err err;
-    l->from = from;
-    if (!queue_id_is_valid(q, import_id)) {
-        err_set(&err, ERR_NOT_FOUND, "no import of that id");
-        queue_fail_later(q, &err, on_refused, l);
-        return;
-    }
-    (void)snprintf(name, sizeof name, "led:%s", import_id);
-    struct queue_args args = queue_plain(q, "LRANGE", l->shard, name);
-    queue_args_addf(&args, "%u", from);
-    queue_args_addf(&args, "%" PRIu64, (uint64_t)from + l->limit - 1);
-    queue_call(q, &args, on_ledger, l);
 }

@@ -261,6 +261,9 @@ struct queue *queue_new(struct redis *redis, const struct queue_options *options
     *q = (struct queue){
         .redis = redis_ref(redis), .shard_count = options->shard_count, .is_simulated = options->is_simulated};
     q->is_relaxed = options->is_relaxed;
+    q->is_server_form = options->is_server_form;
+    q->verify = options->verify;
+    q->shards = mem_alloc(q->shard_count * sizeof *q->shards);
     q->env = options->env ? options->env : env_system();
     q->prefix = mem_dup(options->prefix);
     q->ready = ready;
@@ -298,12 +301,13 @@ static void on_bell(void *arg, const char *channel, const char *message, size_t 
     const char *brace = strchr(channel, '{');
     uint64_t shard = 0;
     char digits[8] = "";
-    (void)message;
-    (void)len;
     if (brace)
         (void)snprintf(digits, sizeof digits, "%.*s", (int)strcspn(brace + 1, "}"), brace + 1);
-    if (q->ring && str_to_u64(digits, q->shard_count - 1, &shard))
-        q->ring(q->ring_arg, (uint32_t)shard);
+    if (!q->ring || !str_to_u64(digits, q->shard_count - 1, &shard))
+        return;
+    if (!len || (len == 4 && memcmp(message, "mail", 4) == 0)) /* nothing is said after a loss: something was missed */
+        queue_want_mail(q, (uint32_t)shard);
+    q->ring(q->ring_arg, (uint32_t)shard);
 }
 
 int queue_listen(struct queue *q, queue_bell_fn *ring, void *arg, struct err *err)

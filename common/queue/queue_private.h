@@ -7,13 +7,28 @@
 #define QUEUE_LIBRARY "orgimport_1"
 #define QUEUE_ID_MAX (IMPORT_ID_BYTES - 1)
 
+/* What the last answer of a shard told, for those who compute ahead of Redis. */
+struct queue_shard {
+    bool others_wait, wants_mail;
+    uint64_t next_due_ms;
+};
+#define QUEUE_SHAPES_MAX 64
+
 struct queue {
     struct redis *redis;
     const struct env *env;
     char *prefix;
     uint32_t shard_count;
-    bool is_simulated, is_relaxed, uses_wait;
-    uint32_t refs; /* the owner and every call on its way */
+    bool is_simulated, is_relaxed, uses_wait, is_server_form;
+    uint32_t verify;
+    struct queue_shard *shards;
+    struct queue_shape { /* shapes of playbooks, by content: they never change */
+        uint64_t hash;
+        struct dag *dag;
+    } shapes[QUEUE_SHAPES_MAX];
+    uint32_t shape_next;
+    int64_t clock_offset_ms; /* Redis's clock minus ours */
+    uint32_t refs;           /* the owner and every call on its way */
     struct str warnings;
     queue_ready_fn *ready;
     void *ready_arg;
@@ -21,8 +36,27 @@ struct queue {
     void *ring_arg;
 };
 
+struct queue_args;
 struct queue *queue_ref(struct queue *q);
 void queue_unref(struct queue *q);
+
+/* ---- queue_ahead.c: what a holder computes itself -------------------------------------------------------------------
+ */
+const struct dag *queue_shape(const struct queue *q, uint64_t hash); /* NULL: not known here yet */
+void queue_shape_keep(struct queue *q, const void *bytes, size_t len);
+/* Redis's clock by our own. */
+uint64_t queue_now_ms(const struct queue *q);
+/* Plays the item on what its holder believes. True: `ret` has the bytes that go with the item, `ahead` has moved on.
+ * False: Redis has to decide, and `ahead` is not known until it has answered. */
+bool queue_foresee(const struct queue *q, uint32_t shard, uint64_t session, const struct queue_item *item,
+                   uint32_t ledger_first, uint32_t ledger_last, uint32_t stamp, struct str *ret);
+
+/* ---- queue_ledger.c -------------------------------------------------------------------------------------------------
+ */
+/* Adds the names of all fields that can hold a chain of `lines` lines (step -1: the decisions); gives how many. */
+size_t queue_ledger_fields(struct queue_args *args, const char *import_id, int step, uint32_t lines);
+/* Appends the lines of one entry that can be read. */
+void queue_ledger_lines(const char *entry, json_t *lines);
 
 /* One command; bytes are copied as they are added. */
 struct queue_args {
@@ -33,6 +67,8 @@ struct queue_args {
 void queue_args_add(struct queue_args *a, const char *text); /* NULL reads as "" */
 void queue_args_add_bytes(struct queue_args *a, const void *bytes, size_t len);
 void queue_args_addf(struct queue_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Appends all of `from`, which is empty then. */
+void queue_args_move(struct queue_args *to, struct queue_args *from);
 void queue_args_done(struct queue_args *a);
 /* "FCALL NAME_1 1 f:{s}:h" */
 struct queue_args queue_fcall(const struct queue *q, const char *name, uint32_t shard);

@@ -1,23 +1,30 @@
-/* The hot call: settles what a worker has finished, claims more, one round trip. The packed items match fleet.lua's
- * ITEM. */
+/* The hot call: settles what a worker has finished, claims more, one round trip. The packed items match ITEM of
+ * scripts/fleet/turn.lua. */
 #include "common/queue/queue_private.h"
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#define ITEM_HEAD_BYTES 29
+#define ITEM_HEAD_BYTES 37
 #define ITEMS_MAX 32
+#define SWAP_BYTES_MAX (RECORD_BYTES_MAX + 4096)
+enum { FLAG_TIMERS = 1, FLAG_MAIL = 2 };
+enum { TEXT_LEDGER = 4, TEXT_SWAP = 5, TEXTS = 6 };
 
 struct turn {
     struct queue *q;
+    uint32_t shard;
     uint64_t session;
     queue_turn_fn *done;
     void *arg;
     size_t item_count;
+    bool has_mail;
     bool is_promise; /* it tells of intents or ends: they must outlive a failover before anybody acts on them */
     char ids[ITEMS_MAX][IMPORT_ID_BYTES];
+    struct record *foreseen[ITEMS_MAX]; /* what we computed, NULL: Redis decides */
     struct queue_turn_reply reply;
 };
 
@@ -30,7 +37,35 @@ static unsigned char *put(unsigned char *at, uint64_t n, size_t bytes)
     return at + bytes;
 }
 
-static void add_item(struct str *head, const struct queue_item *it, unsigned mask)
+/* Number of a ledger line; keys are sorted, and nothing that a call may have answered comes before it. */
+static uint32_t line_number(const char *line)
+{
+    const char *at = strstr(line, "\"n\":");
+    return at ? (uint32_t)strtoul(at + 4, NULL, 10) : 0;
+}
+
+static const char *last_line(const char *lines)
+{
+    const char *last = lines;
+    for (const char *end = strchr(last, '\n'); end && end[1]; end = strchr(last, '\n'))
+        last = end + 1;
+    return last;
+}
+
+struct lines {
+    uint32_t first, last;
+};
+
+static struct lines lines_of(const struct queue_item *it)
+{
+    if (!it->ledger || !*it->ledger)
+        return (struct lines){0, 0};
+    struct lines l = {line_number(it->ledger), line_number(last_line(it->ledger))};
+    ASSERT(l.first && l.last >= l.first);
+    return l;
+}
+
+static void add_item(struct str *head, const struct queue_item *it, struct lines lines, unsigned mask)
 {
     unsigned char bytes[ITEM_HEAD_BYTES], *at = bytes;
     size_t id_len = strlen(it->import_id);
@@ -42,41 +77,62 @@ static void add_item(struct str *head, const struct queue_item *it, unsigned mas
     at = put(at, it->delay_ms, 8);
     at = put(at, (uint64_t)it->party, 1);
     at = put(at, mask, 1);
+    at = put(at, lines.first, 4);
+    at = put(at, lines.last, 4);
     at = put(at, id_len, 1);
     ASSERT(at == bytes + sizeof bytes);
     str_add_bytes(head, bytes, sizeof bytes);
     str_add_bytes(head, it->import_id, id_len);
 }
 
-static void add_items(struct queue_args *args, struct turn *t, const struct queue_item *items)
+/* The texts of an item, and how its head says which are there. */
+static void add_texts(struct turn *t, size_t i, const struct queue_item *it, uint32_t chance, struct str *head,
+                      struct queue_args *texts)
+{
+    const char *const all[] = {it->journal, it->result, it->task, it->error, it->ledger};
+    AUTO_STR struct str swap;
+    struct lines lines = lines_of(it);
+    unsigned mask = 0;
+    str_init(&swap, SWAP_BYTES_MAX);
+    for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+        if (!all[k] || (k == TEXT_LEDGER && !*all[k]))
+            continue;
+        mask |= 1u << k;
+        queue_args_add(texts, all[k]);
+    }
+    if (queue_foresee(t->q, t->shard, t->session, it, lines.first, lines.last, chance + (uint32_t)i, &swap)) {
+        mask |= 1u << TEXT_SWAP;
+        queue_args_add_bytes(texts, swap.data, swap.len);
+        t->foreseen[i] = MEM_NEW(struct record);
+        *t->foreseen[i] = it->ahead->record;
+    }
+    add_item(head, it, lines, mask);
+}
+
+static void add_items(struct queue_args *args, struct turn *t, const struct queue_item *items, uint32_t chance)
 {
     AUTO_STR struct str head;
+    struct queue_args texts = {0};
     str_init(&head, ITEMS_MAX * (ITEM_HEAD_BYTES + IMPORT_ID_BYTES));
     for (size_t i = 0; i < t->item_count; i++) {
         const struct queue_item *it = &items[i];
-        const char *const texts[] = {it->journal, it->result, it->task, it->error, it->ledger};
-        unsigned mask = 0;
-        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
-            mask |= texts[k] && (k != 4 || *texts[k]) ? 1u << k : 0;
         ASSERT(queue_id_is_valid(t->q, it->import_id));
-        add_item(&head, it, mask);
         (void)snprintf(t->ids[i], sizeof t->ids[i], "%s", it->import_id);
+        add_texts(t, i, it, chance, &head, &texts);
         t->is_promise = t->is_promise || it->journal || it->outcome == OUTCOME_DONE;
     }
     ASSERT(!head.is_over);
     queue_args_add_bytes(args, head.data, head.len);
-    for (size_t i = 0; i < t->item_count; i++) {
-        const char *const texts[] = {items[i].journal, items[i].result, items[i].task, items[i].error, items[i].ledger};
-        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
-            if (texts[k] && (k != 4 || *texts[k]))
-                queue_args_add(args, texts[k]);
-    }
+    queue_args_move(args, &texts);
 }
 
 /* ---- Reply --------------------------------------------------------------------------------------------------------
  */
-static void reply_done(struct queue_turn_reply *r)
+static void reply_done(struct turn *t)
 {
+    struct queue_turn_reply *r = &t->reply;
+    for (size_t i = 0; i < t->item_count; i++)
+        mem_free(t->foreseen[i]);
     mem_free(r->items);
     mem_free(r->claims);
     mem_free(r->mail);
@@ -90,6 +146,15 @@ static int read_held(const char *id, const redisReply *record, struct queue_held
     return record_unpack(record->str, record->len, &ret->record, err);
 }
 
+/* Of several items of one import each tells the same: how the record is after all of them. */
+static void tell_the_last(const struct turn *t, struct queue_turn_reply *ret)
+{
+    for (size_t i = t->item_count; i-- > 1;)
+        for (size_t k = i; k-- > 0;)
+            if (str_eq(t->ids[k], t->ids[i]))
+                ret->items[k].record = ret->items[i].record;
+}
+
 static int read_items(const struct turn *t, const redisReply *list, struct queue_turn_reply *ret, struct err *err)
 {
     if (!list || list->elements != 2 * t->item_count)
@@ -98,10 +163,27 @@ static int read_items(const struct turn *t, const redisReply *list, struct queue
     ret->items = mem_alloc((t->item_count + 1) * sizeof *ret->items);
     for (size_t i = 0; i < t->item_count; i++) {
         ret->items[i].ack = (enum queue_ack)queue_reply_u64(list->element[2 * i]);
-        if (read_held(t->ids[i], list->element[2 * i + 1], &ret->items[i], err))
+        const redisReply *record = list->element[2 * i + 1];
+        if (read_held(t->ids[i], record, &ret->items[i], err))
             return -1;
+        if (t->foreseen[i] && ret->items[i].ack == ACK_OK && record->type == REDIS_REPLY_STRING && !record->len)
+            ret->items[i].record = *t->foreseen[i];
     }
+    tell_the_last(t, ret);
     return 0;
+}
+
+/* What this answer tells of the shard, for the next turns. */
+static void learn(struct turn *t)
+{
+    struct queue_turn_reply *r = &t->reply;
+    struct queue_shard *shard = &t->q->shards[t->shard];
+    if (r->now_ms)
+        t->q->clock_offset_ms = (int64_t)r->now_ms - (int64_t)env_unix_ms(t->q->env);
+    else
+        r->now_ms = queue_now_ms(t->q); /* not asked */
+    shard->others_wait = r->others_wait;
+    shard->next_due_ms = r->next_due_ms;
 }
 
 static int read_claims(const redisReply *list, struct queue_turn_reply *ret, struct err *err)
@@ -131,7 +213,7 @@ static void read_mail(const redisReply *list, struct queue_turn_reply *ret)
 static void turn_end(struct turn *t, const struct err *fault)
 {
     t->done(t->arg, fault, fault ? NULL : &t->reply);
-    reply_done(&t->reply);
+    reply_done(t);
     queue_unref(t->q);
     mem_free(t);
 }
@@ -154,11 +236,31 @@ static void on_turn(void *arg, const struct err *fault, const redisReply *reply)
         if (read_items(t, queue_reply_at(reply, 4), ret, &err) || read_claims(queue_reply_at(reply, 5), ret, &err))
             fault = &err;
         read_mail(queue_reply_at(reply, 6), ret);
+        learn(t);
+    } else if (t->has_mail) {
+        queue_want_mail(t->q, t->shard);
     }
     if (!fault && t->is_promise && t->q->uses_wait)
         queue_wait_replica(t->q, on_replicated, t);
     else
         turn_end(t, fault);
+}
+
+void queue_want_mail(struct queue *q, uint32_t shard)
+{
+    q->shards[shard].wants_mail = true;
+}
+
+bool queue_wants_mail(const struct queue *q, uint32_t shard)
+{
+    return q->shards[shard].wants_mail;
+}
+
+static unsigned flags_of(const struct queue *q, const struct turn *t)
+{
+    uint64_t next = q->shards[t->shard].next_due_ms;
+    bool is_due = next && queue_now_ms(q) >= next;
+    return (is_due ? FLAG_TIMERS : 0u) | (t->has_mail ? FLAG_MAIL : 0u);
 }
 
 void queue_turn(struct queue *q, uint32_t shard, uint64_t session, uint32_t want, const struct queue_item *items,
@@ -167,17 +269,23 @@ void queue_turn(struct queue *q, uint32_t shard, uint64_t session, uint32_t want
     struct turn *t = MEM_NEW(struct turn);
     uint32_t chance;
     char hex[17];
-    ASSERT(item_count <= ITEMS_MAX && session);
+    ASSERT(item_count <= ITEMS_MAX && session && shard < q->shard_count);
     t->q = queue_ref(q);
+    t->shard = shard;
+    t->session = session;
     t->done = done;
     t->arg = arg;
     t->item_count = item_count;
+    t->has_mail = q->shards[shard].wants_mail;
+    q->shards[shard].wants_mail = false;
     env_random(q->env, &chance, sizeof chance);
     queue_hex(session, hex);
     struct queue_args args = queue_fcall(q, "turn", shard);
     queue_args_add(&args, hex);
     queue_args_addf(&args, "%u", chance);
     queue_args_addf(&args, "%u", want > ITEMS_MAX ? ITEMS_MAX : want);
-    add_items(&args, t, items);
+    queue_args_addf(&args, "%u", flags_of(q, t));
+    queue_args_addf(&args, "%u", q->verify);
+    add_items(&args, t, items, chance);
     queue_call(q, &args, on_turn, t);
 }

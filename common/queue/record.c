@@ -8,7 +8,7 @@
 #define RECORD_FLAGS_ALL                                                                                               \
     (RECORD_IS_PAUSED | RECORD_IS_CANCELLED | RECORD_IS_SIMULATED | RECORD_HAS_CLAIM | RECORD_IS_UNDOING |             \
      RECORD_IS_STOPPING)
-#define STEP_FLAGS_ALL (STEP_FLAG_HELD | STEP_FLAG_SIGNALLED | STEP_FLAG_RELEASED | STEP_FLAG_TASK)
+#define STEP_FLAGS_ALL (STEP_FLAG_HELD | STEP_FLAG_SIGNALLED | STEP_FLAG_RELEASED | STEP_FLAG_TASK | STEP_FLAG_SIGNALS)
 
 static unsigned char *put(unsigned char *at, uint64_t n, size_t bytes)
 {
@@ -33,16 +33,17 @@ size_t record_pack(const struct record *r, unsigned char *ret)
     at = put(at, r->fence, 8);
     at = put(at, r->nonce, 4);
     at = put(at, r->version, 4);
+    at = put(at, r->stamp, 4);
     at = put(at, r->session, 8);
     const uint8_t bytes[] = {r->state, r->step_count, r->remaining, r->writers, r->readers,
                              r->flags, r->run,        r->weight,    r->party,   RECORD_LAYOUT};
     memcpy(at, bytes, sizeof bytes);
     at = put(at + sizeof bytes, r->dag, 8);
-    at = put(at, 0, 2);
     at = put(at, r->vt, 8);
     at = put(at, r->created_ms, 8);
     at = put(at, r->since_ms, 8);
     at = put(at, r->group, 4);
+    at = put(at, 0, 2);
     for (size_t i = 0; i < r->step_count; i++) {
         const struct record_step *s = &r->steps[i];
         *at++ = s->state;
@@ -53,6 +54,7 @@ size_t record_pack(const struct record *r, unsigned char *ret)
         at = put(at, s->due_ms, 6);
         *at++ = s->flags;
         *at++ = s->party;
+        at = put(at, s->lines, 4);
     }
     return (size_t)(at - ret);
 }
@@ -95,6 +97,7 @@ int record_unpack(const void *bytes, size_t len, struct record *ret, struct err 
     r.fence = get(&at, 8);
     r.nonce = (uint32_t)get(&at, 4);
     r.version = (uint32_t)get(&at, 4);
+    r.stamp = (uint32_t)get(&at, 4);
     r.session = get(&at, 8);
     uint8_t *const fields[] = {&r.state, &r.step_count, &r.remaining, &r.writers, &r.readers,
                                &r.flags, &r.run,        &r.weight,    &r.party};
@@ -102,11 +105,11 @@ int record_unpack(const void *bytes, size_t len, struct record *ret, struct err 
         *fields[i] = (uint8_t)get(&at, 1);
     unsigned layout = (unsigned)get(&at, 1);
     r.dag = get(&at, 8);
-    unsigned spare = (unsigned)get(&at, 2);
     r.vt = get(&at, 8);
     r.created_ms = get(&at, 8);
     r.since_ms = get(&at, 8);
     r.group = (uint32_t)get(&at, 4);
+    unsigned spare = (unsigned)get(&at, 2);
     if (r.step_count != (len - RECORD_HEAD_BYTES) / RECORD_STEP_BYTES)
         return err_set(err, ERR_CORRUPT, "a record of %u steps in %zu bytes", r.step_count, len);
     for (size_t i = 0; i < r.step_count; i++) {
@@ -119,6 +122,7 @@ int record_unpack(const void *bytes, size_t len, struct record *ret, struct err 
         s->due_ms = get(&at, 6);
         s->flags = (uint8_t)get(&at, 1);
         s->party = (uint8_t)get(&at, 1);
+        s->lines = (uint32_t)get(&at, 4);
     }
     const char *fault = record_fault(&r, layout, spare);
     if (fault)

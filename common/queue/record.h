@@ -1,17 +1,18 @@
 /* The packed record of an import: what the queue knows of it, in one string, written as one value.
  *
- * Layout (little-endian), durable; scripts/fleet.lua reads the same bytes. Upgrade: new fields go to the spare bytes,
+ * Layout (little-endian), durable; scripts/fleet reads the same bytes. Upgrade: new fields go to the spare bytes,
  * or raise RECORD_LAYOUT and teach both sides to read the old one.
  *
- *   0 fence u64      12 version u32    24 state u8      30 run u8        34 dag u64 (hash)     60 since_ms u64
- *   8 nonce u32      16 session u64    25 step_count    31 weight u8     42 spare u16          68 group u32
- *                                      26 remaining     32 party u8      44 vt u64 (us)
- *                                      27 writers       33 layout u8     52 created_ms u64
- *                                      28 readers
- *                                      29 flags
- *   72 + 16*i: state u8, deps u8, attempts u8, crashes u8, claim_version u32, due_ms u48, flags u8, party u8
+ *   0 fence u64      16 stamp u32     28 state u8       34 run u8        46 vt u64 (us)        70 group u32
+ *   8 nonce u32      20 session u64   29 step_count     35 weight u8     54 created_ms u64     74 spare u16
+ *  12 version u32                     30 remaining      36 party u8      62 since_ms u64
+ *                                     31 writers        37 layout u8
+ *                                     32 readers        38 dag u64 (hash)
+ *                                     33 flags
+ *   76 + 20*i: state u8, deps u8, attempts u8, crashes u8, claim_version u32, due_ms u48, flags u8, party u8, lines u32
  *
- * Token of an active step = (fence, nonce, claim_version). */
+ * Token of an active step = (fence, nonce, claim_version). The first 20 bytes name the content: whoever writes a record
+ * draws its stamp at random, so two records with equal heads are equal, also where a failover has turned back time. */
 #pragma once
 
 #include "common/base/err.h"
@@ -19,9 +20,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RECORD_LAYOUT 1
-#define RECORD_HEAD_BYTES 72
-#define RECORD_STEP_BYTES 16
+#define RECORD_LAYOUT 2
+#define RECORD_NAME_BYTES 20 /* fence, nonce, version, stamp */
+#define RECORD_HEAD_BYTES 76
+#define RECORD_STEP_BYTES 20
 #define RECORD_STEPS_MAX 64
 #define RECORD_BYTES_MAX (RECORD_HEAD_BYTES + RECORD_STEP_BYTES * RECORD_STEPS_MAX)
 
@@ -66,7 +68,8 @@ enum record_step_flag {
     STEP_FLAG_HELD = 1,      /* an operator's decision is asked (OUTCOME_HOLD) */
     STEP_FLAG_SIGNALLED = 2, /* a signal came that the step has not looked at yet */
     STEP_FLAG_RELEASED = 4,  /* failed, and the steps after it went on (on_fail continue): never release them again */
-    STEP_FLAG_TASK = 8       /* a task of this step is open */
+    STEP_FLAG_TASK = 8,      /* a task of this step is open */
+    STEP_FLAG_SIGNALS = 16   /* signals are stored for this step, looked at or not */
 };
 enum blocking_party { PARTY_NONE = 0, PARTY_CUSTOMER, PARTY_OPERATOR, PARTY_AWS, PARTY_ORGIMPORT };
 
@@ -75,11 +78,12 @@ struct record_step {
     uint32_t claim_version;
     uint64_t due_ms; /* 48 bits */
     uint8_t flags, party;
+    uint32_t lines; /* of its ledger that are stored */
 };
 
 struct record {
     uint64_t fence;
-    uint32_t nonce, version;
+    uint32_t nonce, version, stamp;
     uint64_t session; /* 0: nobody holds it */
     uint8_t state, step_count, remaining, writers, readers, flags, run, weight, party;
     uint64_t dag;

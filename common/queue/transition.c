@@ -1,4 +1,5 @@
-/* The rules of the queue, see transition.h; read together with common/redis/scripts/fleet.lua, in the same order. */
+/* The rules of the queue, see transition.h; read together with rules.lua and events.lua of common/redis/scripts/fleet,
+ * in the same order. */
 #include "common/queue/transition.h"
 
 #include "common/base/assert.h"
@@ -35,7 +36,7 @@ static void set_task(struct change *c, size_t i, enum transition_task task)
     }
 }
 
-/* Out of the live states: the task closes, only the release mark stays. */
+/* Out of the live states: the task closes; what stays is that it released others, and that signals are stored. */
 static void end_step(struct change *c, size_t i, enum step_state state, enum blocking_party party)
 {
     struct record_step *s = &c->r->steps[i];
@@ -43,7 +44,7 @@ static void end_step(struct change *c, size_t i, enum step_state state, enum blo
     set_task(c, i, TASK_CLOSE);
     s->state = (uint8_t)state;
     s->due_ms = 0;
-    s->flags &= STEP_FLAG_RELEASED;
+    s->flags &= STEP_FLAG_RELEASED | STEP_FLAG_SIGNALS;
     s->party = (uint8_t)party;
 }
 
@@ -270,6 +271,15 @@ static void apply_outcome(struct change *c, size_t i)
     }
 }
 
+/* A step's ledger lines follow one another. A SAVE whose lines are stored already had arrived; a holder that is ahead
+ * of what is stored wrote lines that a failover has lost: it must read again what is here, and say so in the chain. */
+static enum transition_answer lines_answer(const struct record_step *s, const struct transition_event *ev)
+{
+    if (!ev->ledger_first || ev->ledger_first == s->lines + 1)
+        return ANSWER_OK;
+    return ev->outcome == OUTCOME_SAVE && ev->ledger_first <= s->lines ? ANSWER_ALREADY : ANSWER_STALE;
+}
+
 static enum transition_answer finish(struct change *c)
 {
     const struct transition_event *ev = c->ev;
@@ -286,7 +296,11 @@ static enum transition_answer finish(struct change *c)
         return ANSWER_ALREADY;
     if (r->session != ev->session)
         return ANSWER_STALE;
+    enum transition_answer lines = lines_answer(s, ev);
+    if (lines != ANSWER_OK)
+        return lines;
     r->version++;
+    s->lines = ev->ledger_last ? ev->ledger_last : s->lines;
     set_task(c, i, ev->task);
     if (ev->outcome != OUTCOME_SAVE && (r->flags & RECORD_IS_CANCELLED))
         end_step(c, i, STATE_CANCELLED, PARTY_NONE);
@@ -361,7 +375,7 @@ static enum transition_answer signal_step(struct change *c)
     if (ev->is_stored && !ev->is_recheck && (!rests || (s->flags & STEP_FLAG_SIGNALLED)))
         return ANSWER_NOTHING;
     c->r->version++;
-    s->flags |= STEP_FLAG_SIGNALLED;
+    s->flags |= STEP_FLAG_SIGNALLED | STEP_FLAG_SIGNALS;
     if (rests) {
         s->state = STATE_READY;
         s->due_ms = 0;
@@ -505,5 +519,6 @@ int transition(struct record *r, const struct dag *dag, const struct transition_
         return 1;
     }
     settle(&c, was);
+    r->stamp = ev->stamp;
     return 0;
 }

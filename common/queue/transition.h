@@ -1,11 +1,12 @@
-/* How an import's record changes: every rule of the queue in one pure function. scripts/fleet.lua has the same rules in
- * the same order; tests/integration/queue_differential.c compares both, byte by byte.
+/* How an import's record changes: every rule of the queue in one pure function. common/redis/scripts/fleet has the same
+ * rules in the same order; tests/integration/queue_differential.c compares both, byte by byte.
  *
  *   PENDING -> READY -> ACTIVE -> DONE | FAILED | DEAD | CANCELLED
  *                ^  \-> BLOCKED  \-> DELAYED, WAITING -> READY (due, signal, redrive)
  *                \---- redrive: FAILED, DEAD
  *
- * To add an event: a kind here, its rule in transition.c, the same in fleet.lua, one line in the differential test. */
+ * To add an event: a kind here, its rule in transition.c, the same in scripts/fleet, one line in the differential test.
+ */
 #pragma once
 
 #include "common/queue/record.h"
@@ -37,6 +38,7 @@ enum transition_task { TASK_UNCHANGED, TASK_OPEN, TASK_CLOSE };
 struct transition_event {
     enum transition_kind kind;
     uint64_t now_us;  /* Redis's clock */
+    uint32_t stamp;   /* names what this call writes */
     uint64_t floor;   /* the shard's virtual time: who enters the ring starts there at the earliest */
     bool others_wait; /* the ring holds other imports */
     uint64_t session;
@@ -47,8 +49,9 @@ struct transition_event {
     uint64_t delay_ms;
     enum blocking_party party;
     enum transition_task task;
-    bool is_recheck; /* signal: look again, decides nothing */
-    bool is_stored;  /* signal: one with this key is stored already */
+    uint32_t ledger_first, ledger_last; /* finish: numbers of the ledger lines that come with it; 0 none */
+    bool is_recheck;                    /* signal: look again, decides nothing */
+    bool is_stored;                     /* signal: one with this key is stored already */
     const struct dag
         *undo_dag;  /* undo: the same steps and classes in the undo's order; the record's shape from now on */
     uint64_t again; /* undo: steps by bit that run in every undo, whether they ever started or not */

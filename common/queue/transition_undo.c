@@ -4,7 +4,7 @@
  *   forward run --UNDO--> STOPPING (steps at work come to their end, nothing starts) --> the undo's steps run
  *
  * A step's claim_version tells whether it ever started: it outlives redrive, cancel and the restored attempts of waits.
- * The same rules are in common/redis/scripts/fleet.lua. */
+ * The same rules are in common/redis/scripts/fleet. */
 #include "common/queue/transition.h"
 
 static bool undo_fits(const struct dag *dag, const struct dag *undo)

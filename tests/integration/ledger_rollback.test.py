@@ -11,10 +11,8 @@ from sim_world import PATIENCE, with_world  # noqa: E402
 
 
 def lines_of(fleet):
-    for key in fleet.cli("KEYS", "f:{0}:led:*", check=False).split():
-        for line in fleet.cli("LRANGE", key, "0", "-1", check=False).split("\n"):
-            if line.startswith("{"):
-                yield json.loads(line)
+    lines = [json.loads(line) for line in fleet.cli("HVALS", "f:{0}:h", check=False).split("\n") if line.startswith('{"') and '"prev":' in line]
+    yield from sorted(lines, key=lambda line: (line["step"], line["n"]))
 
 
 def write_under_way(fleet):

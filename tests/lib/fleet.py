@@ -167,7 +167,7 @@ class Fleet:
         until(lambda: self.cli("PING", check=False) == "PONG")
 
     def cli(self, *words, check=True, data=None):
-        run = subprocess.run(["redis-cli", "-s", self.socket, *words], input=data, capture_output=True, text=True, check=False)
+        run = subprocess.run(["redis-cli", "-s", self.socket, *words], input=data, capture_output=True, text=True, errors="replace", check=False)
         assert not check or run.returncode == 0, run.stderr
         return run.stdout.strip()
 

@@ -426,6 +426,8 @@ static int start(struct engine *e, struct err *err)
                                     .shard_count = e->shard_count,
                                     .is_simulated = e->rules.is_simulated,
                                     .is_relaxed = str_eq(config_text(c, CONFIG_DURABILITY), "relaxed"),
+                                    .is_server_form = str_eq(config_text(c, CONFIG_QUEUE_FORM), "server"),
+                                    .verify = (uint32_t)config_int(c, CONFIG_QUEUE_VERIFY),
                                     .env = env_system()};
     e->queue = queue_new(e->redis, &options, queue_ready, e);
     return 0;

@@ -60,7 +60,9 @@ struct hold {
     struct shard *shard;
     char id[IMPORT_ID_BYTES];
     struct record record;
-    struct fetch *fetch; /* the one read that is under way */
+    struct queue_ahead ahead; /* the record as it will be when all our items have arrived */
+    uint32_t flying;          /* items of it that are on their way */
+    struct fetch *fetch;      /* the one read that is under way */
     struct later_item *retry;
     json_t *doc;
     json_t *results; /* by step name, as stored: big ones are stubs */

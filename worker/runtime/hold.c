@@ -323,7 +323,7 @@ void hold_pump(struct hold *h)
     if (h->fetch || h->retry || !is_preparing(h))
         return;
     if (!h->is_loaded || h->is_credential_stale) {
-        queue_load(q, h->id, h->record.step_count, false, loaded, fetch_new(h));
+        queue_load(q, h->id, &h->record, false, loaded, fetch_new(h));
         return;
     }
     if (!h->has_load_err) {
@@ -331,7 +331,7 @@ void hold_pump(struct hold *h)
             if (h->runs[i] && h->runs[i]->state == RUN_PREPARING && !h->runs[i]->def)
                 (void)bind_step(h, h->runs[i]);
         if (h->are_signals_stale) {
-            queue_load(q, h->id, h->record.step_count, true, signals_loaded, fetch_new(h));
+            queue_load(q, h->id, &h->record, true, signals_loaded, fetch_new(h));
             return;
         }
         if (fetch_blob(h))
@@ -368,7 +368,7 @@ static void add_run(struct hold *h, size_t i)
         .fence = record->fence, .nonce = record->nonce, .claim_version = record->steps[i].claim_version};
     h->runs[i] = r;
     /* Signals may have come since we loaded; only the claim itself brings fresh ones. */
-    if (h->is_loaded)
+    if (h->is_loaded && (record->steps[i].flags & STEP_FLAG_SIGNALS))
         h->are_signals_stale = true;
 }
 
@@ -376,6 +376,8 @@ void hold_update(struct hold *h, const struct record *record)
 {
     bool is_ours = record->session == atomic_load(&h->shard->beat->session);
     h->record = *record;
+    if (!h->flying)
+        h->ahead = (struct queue_ahead){*record, true};
     if (!is_ours) {
         hold_drop(h);
         return;

@@ -146,6 +146,9 @@ static void take_reply(struct turn *t, const struct queue_turn_reply *reply)
     e->clock_offset_ms = (int64_t)reply->now_ms - (int64_t)env_unix_ms(env_system());
     e->count.turns++;
     e->count.items += t->count;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->items[i]->hold)
+            t->items[i]->hold->flying--;
     for (size_t i = 0; i < reply->item_count && i < t->count; i++)
         take_ack(t->items[i], reply->items[i].ack);
     for (size_t i = 0; i < reply->item_count && i < t->count; i++) {
@@ -206,6 +209,8 @@ static void send_turn(struct turn *t)
     t->is_in_flight = true;
     s->engine->wants_in_flight += t->want;
     queue_turn(s->engine->queue, s->id, t->session, t->want, t->sent, t->count, turn_done, t);
+    for (size_t i = 0; i < t->count; i++) /* sent again, an item starts from nothing that we know */
+        t->sent[i].ahead = NULL;
 }
 
 static void resend(void *arg)
@@ -260,6 +265,11 @@ static void begin_turn(struct shard *s, uint32_t want)
     while (s->first && t->count < TURN_ITEMS_MAX) {
         t->items[t->count] = take_item(s);
         t->sent[t->count] = t->items[t->count]->q;
+        struct hold *h = t->items[t->count]->hold;
+        if (h) {
+            h->flying++;
+            t->sent[t->count].ahead = &h->ahead;
+        }
         t->count++;
     }
     s->oldest_boot_ms = engine_boot_ms(s->engine);
@@ -300,10 +310,11 @@ static void pump(struct shard *s)
             s->is_ticking = true;
             queue_tick(s->engine->queue, s->id, ticked, s); /* full ourselves: still let others have what is due */
         }
-        if (flying >= TURNS_MAX || (!s->first && !want))
+        bool is_for_mail = !flying && queue_wants_mail(s->engine->queue, s->id);
+        if (flying >= TURNS_MAX || (!s->first && !want && !is_for_mail))
             return;
         bool is_company = s->item_count >= GATHER_ITEMS || engine_boot_ms(s->engine) - s->oldest_boot_ms >= GATHER_MS;
-        if (flying && !is_company && !want) {
+        if (flying && !is_company && !want && !is_for_mail) {
             gather(s);
             return;
         }
@@ -479,8 +490,10 @@ void shard_beat(struct shard *s)
         shard_lost(s);
         return;
     }
-    if (atomic_exchange(&b->mail, 0))
+    if (atomic_exchange(&b->mail, 0)) {
+        queue_want_mail(s->engine->queue, s->id);
         shard_ring(s);
+    }
     bool is_equal = atomic_load(&b->held) == s->hold_count;
     s->mismatches = is_equal || s->turns ? 0 : s->mismatches + 1;
     if (s->mismatches < MISMATCHES_MAX || s->is_listing)

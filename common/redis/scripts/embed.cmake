@@ -1,5 +1,10 @@
-# cmake -DIN=file -DOUT=file.c -DNAME=symbol -P embed.cmake: the bytes of a file as a C array, with a 0 after them.
-file(READ ${IN} hex HEX)
+# cmake "-DIN=file;file" -DOUT=file.c -DNAME=symbol -P embed.cmake: the bytes of the files, one after the other, as a C
+# array with a 0 after them.
+set(hex "")
+foreach(file ${IN})
+  file(READ ${file} part HEX)
+  string(APPEND hex "${part}")
+endforeach()
 string(LENGTH "${hex}" digits)
 math(EXPR bytes "${digits} / 2")
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," values "${hex}")

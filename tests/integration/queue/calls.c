@@ -170,7 +170,8 @@ static void texts_and_blobs_come_back(void)
     rig_wait(&done);
     queue_blob_get(rig.queue, A, "d1", on_blob, NULL);
     rig_wait(&blob_seen);
-    queue_load(rig.queue, A, 4, false, on_load, NULL);
+    struct record record = rig_record(A);
+    queue_load(rig.queue, A, &record, false, on_load, NULL);
     rig_wait(&load_seen);
 }
 

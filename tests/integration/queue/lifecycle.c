@@ -2,6 +2,8 @@
  * The audit runs after each test. Time belongs to the test. */
 #include "tests/integration/queue/life.h"
 
+#include "common/queue/queue_private.h"
+
 #include "common/base/mem.h"
 #include "common/crypto/crypto.h"
 
@@ -26,7 +28,7 @@ static void a_write_with_a_wrong_token_changes_nothing(void)
             it.token.claim_version += wrong == 3;
             (void)send_one(wrong == 4 ? S2 : S1, it, ACK_STALE);
         }
-    CHECK(rig_number("HEXISTS f:{0}:h %s/0", id) == 0 && rig_number("EXISTS f:{0}:led:%s", id) == 0);
+    CHECK(rig_number("HEXISTS f:{0}:h %s/0", id) == 0 && rig_number("HEXISTS f:{0}:h %s/0>1", id) == 0);
     struct record r = rig_record(id);
     CHECK(r.version == h.record.version && r.steps[0].state == STATE_ACTIVE);
     put_away(id);
@@ -61,6 +63,15 @@ static void a_zombie_is_refused_at_every_write(void)
     }
 }
 
+static char *chain_line(const char *step, int n, const char *prev, char hash[65])
+{
+    json_auto_t *line = json_make("{s:s, s:i, s:s, s:s}", "step", step, "n", n, "kind", "intent", "prev", prev);
+    json_digest(line, hash);
+    json_put_str(line, "hash", hash);
+    AUTO_FREE char *text = json_text(line);
+    return mem_printf("%s\n", text);
+}
+
 static void a_lost_answer_is_sent_again_and_nothing_happens_twice(void)
 {
     static const enum queue_outcome all[] = {OUTCOME_DONE,  OUTCOME_RETRY, OUTCOME_FAIL,     OUTCOME_WAIT,
@@ -70,22 +81,14 @@ static void a_lost_answer_is_sent_again_and_nothing_happens_twice(void)
         struct queue_held h = claim_one(S1, id);
         struct queue_item it = rig_item(&h, 0, all[i]);
         it.delay_ms = 60000;
-        it.ledger = "{\"n\":1,\"step\":\"x\"}\n";
+        char hash[65];
+        AUTO_FREE char *line = chain_line("x", 1, "", hash);
+        it.ledger = line;
         struct queue_held first = send_one(S1, it, ACK_OK), second = send_one(S1, it, ACK_ALREADY);
         CHECK(rig_is_same(&first.record, &second.record));
-        CHECK(rig_number("LLEN f:{0}:led:%s", id) == 1);
-        freeReplyObject(rig_command("DEL f:{0}:led:%s", id)); /* no real chain: out of the audit's way */
+        CHECK(second.record.steps[0].lines == 1 && rig_number("HEXISTS f:{0}:h %s/0>1", id) == 1);
         put_away(id);
     }
-}
-
-static char *chain_line(const char *step, int n, const char *prev, char hash[65])
-{
-    json_auto_t *line = json_make("{s:s, s:i, s:s, s:s}", "step", step, "n", n, "kind", "intent", "prev", prev);
-    json_digest(line, hash);
-    json_put_str(line, "hash", hash);
-    AUTO_FREE char *text = json_text(line);
-    return mem_printf("%s\n", text);
 }
 
 /* SAVEs leave the step ACTIVE: a repeated one is known by the number of its ledger line. */
@@ -105,7 +108,6 @@ static void a_repeated_save_adds_no_second_ledger_line(void)
     (void)send_one(S1, b, ACK_OK);
     (void)send_one(S1, a, ACK_ALREADY);
     (void)send_one(S1, b, ACK_ALREADY);
-    CHECK(rig_number("LLEN f:{0}:led:%s", id) == 2);
     json_auto_t *get = rig_get(id);
     CHECK(json_int_at(get, "ledger_count") == 2);
     CHECK(rig_record(id).steps[0].state == STATE_ACTIVE);
@@ -128,10 +130,10 @@ static void a_line_that_does_not_follow_is_refused(void)
     end.ledger = three; /* line 2 was lost */
     (void)send_one(S1, save, ACK_OK);
     struct queue_held after = send_one(S1, end, ACK_STALE);
-    CHECK(after.record.steps[0].state == STATE_ACTIVE && rig_number("LLEN f:{0}:led:%s", id) == 1);
+    CHECK(after.record.steps[0].state == STATE_ACTIVE && after.record.steps[0].lines == 1);
     end.ledger = two;
     (void)send_one(S1, end, ACK_OK);
-    CHECK(rig_number("LLEN f:{0}:led:%s", id) == 2);
+    CHECK(rig_record(id).steps[0].lines == 2);
     rig_audit();
     put_away(id);
 }
@@ -146,12 +148,87 @@ static void the_audit_sees_a_line_that_was_changed(void)
     it.ledger = line;
     (void)send_one(S1, it, ACK_OK);
     rig_audit();
-    line[strlen(line) - 10] = line[strlen(line) - 10] == 'a' ? 'b' : 'a';
-    freeReplyObject(rig_command("LSET f:{0}:led:%s 0 %s", id, line));
+    char was = line[strlen(line) - 10];
+    line[strlen(line) - 10] = was == 'a' ? 'b' : 'a';
+    freeReplyObject(rig_command("HSET f:{0}:h %s/0>1 %s", id, line));
     json_auto_t *faults = rig_audit_faults();
     CHECK(json_array_size(faults) >= 1 && strstr(json_string_value(json_array_get(faults, 0)), "I14"));
-    freeReplyObject(rig_command("DEL f:{0}:led:%s", id));
+    freeReplyObject(rig_command("HDEL f:{0}:h %s/0>1", id));
+    json_auto_t *holes = rig_audit_faults();
+    CHECK(json_array_size(holes) == 1 && strstr(json_string_value(json_array_get(holes, 0)), "I14"));
+    line[strlen(line) - 10] = was;
+    freeReplyObject(rig_command("HSET f:{0}:h %s/0>1 %s", id, line));
     rig_audit();
+}
+
+/* ---- What a holder computes itself ----------------------------------------------------------------------------------
+ */
+/* Redis computes one in so many again: who computes otherwise than the rules say is stopped, and everybody sees it. */
+static void a_record_that_the_rules_do_not_give_stops_the_import(void)
+{
+    const char *id = import_new("0 1:0 2:1");
+    struct queue_held h = claim_one(S1, id);
+    unsigned char shape[4096];
+    struct dag dag = rig_dag("0 1:0 2:1");
+    queue_shape_keep(rig.queue, shape, dag_pack(&dag, shape, sizeof shape));
+    struct queue_ahead ahead = {h.record, true};
+    struct queue_item it = rig_item(&h, 0, OUTCOME_DONE);
+    it.ahead = &ahead;
+    struct queue_held good = send_one(S1, it, ACK_OK);
+    CHECK(good.record.steps[1].state == STATE_ACTIVE && ahead.is_known);
+    ahead.record.steps[2].attempts = 7; /* the same name, another content */
+    it = rig_item(&good, 1, OUTCOME_DONE);
+    it.ahead = &ahead;
+    struct queue_held stopped = send_one(S1, it, ACK_OK);
+    CHECK(stopped.record.steps[1].state == STATE_DONE && stopped.record.steps[2].attempts <= 1);
+    CHECK(stopped.record.flags & RECORD_IS_PAUSED);
+    json_auto_t *faults = rig_audit_faults();
+    CHECK(json_array_size(faults) == 1 && strstr(json_string_value(json_array_get(faults, 0)), "I2"));
+    freeReplyObject(rig_command("HDEL f:{0}:h %s!swap", id));
+    put_away(id);
+}
+
+/* Whatever a holder sends, it moves steps of an import that it holds, and nothing else. */
+static void a_computed_record_stays_within_its_bounds(void)
+{
+    enum { CASES = 7 };
+    rig.queue->verify = 0; /* nothing else looks */
+    for (int wrong = 0; wrong < CASES; wrong++) {
+        const char *id = import_new("0 1:0 2:1");
+        struct queue_held h = claim_one(S1, id);
+        struct queue_ahead ahead = {h.record, true};
+        struct record *r = &ahead.record;
+        r->weight = wrong == 0 ? 9 : r->weight;
+        r->group += wrong == 1;
+        r->created_ms += wrong == 2;
+        r->since_ms += wrong == 3;
+        r->readers = wrong == 4 ? 9 : r->readers;
+        r->writers = wrong == 5 ? 9 : r->writers;
+        r->state = wrong == 6 ? IMPORT_RUNNING : r->state;
+        r->party = wrong == 6 ? PARTY_AWS : r->party;
+        struct queue_item it = rig_item(&h, 0, OUTCOME_DONE);
+        it.ahead = &ahead;
+        struct queue_held after = send_one(S1, it, ACK_OK);
+        CHECK(after.record.weight == h.record.weight && after.record.group == h.record.group &&
+              after.record.created_ms == h.record.created_ms && after.record.readers <= 1 &&
+              after.record.writers <= 1 && after.record.party == h.record.party);
+        put_away(id);
+    }
+    rig.queue->verify = rig_verify;
+}
+
+/* A decision that comes between is not lost: the record has another name then, and the rules decide. */
+static void a_cancel_between_wins_over_what_was_computed(void)
+{
+    const char *id = import_new("0 1:0 2:1");
+    struct queue_held h = claim_one(S1, id);
+    struct queue_ahead ahead = {h.record, true};
+    CHECK_OK(rig_decide(queue_cancel, id));
+    struct queue_item it = rig_item(&h, 0, OUTCOME_DONE);
+    it.ahead = &ahead;
+    struct queue_held after = send_one(S1, it, ACK_OK);
+    CHECK(after.record.steps[0].state == STATE_CANCELLED && after.record.state == IMPORT_CANCELLED);
+    put_away(id);
 }
 
 /* ---- Death and loss -------------------------------------------------------------------------------------------------
@@ -332,6 +409,9 @@ int main(void)
     RUN(a_repeated_save_adds_no_second_ledger_line);
     RUN(a_line_that_does_not_follow_is_refused);
     RUN(the_audit_sees_a_line_that_was_changed);
+    RUN(a_record_that_the_rules_do_not_give_stops_the_import);
+    RUN(a_computed_record_stays_within_its_bounds);
+    RUN(a_cancel_between_wins_over_what_was_computed);
     RUN(a_lost_claim_is_found_by_the_list);
     RUN(three_crashes_are_quarantined_and_redriven_with_the_journal);
     RUN(a_poll_that_ends_well_forgets_the_crashes);

@@ -113,6 +113,15 @@ static void an_import_is_accepted_when_the_replica_has_it(void)
     CHECK(strcmp(existing, "imp_00r3") == 0);
 }
 
+/* "Cancelled" is not said while a failover could take it back. */
+static void a_decision_is_acknowledged_when_the_replica_has_it(void)
+{
+    CHECK(kill(replica, SIGSTOP) == 0);
+    CHECK_ERR(rig_decide(queue_cancel, "imp_00r3"), ERR_REDIS);
+    CHECK(kill(replica, SIGCONT) == 0);
+    CHECK_OK(rig_decide(queue_cancel, "imp_00r3"));
+}
+
 int main(void)
 {
     rig_start("appendonly yes\nappendfsync everysec\nrepl-diskless-sync-delay 0\n", 1, false);
@@ -122,6 +131,7 @@ int main(void)
     RUN(an_intent_is_acknowledged_when_the_replica_has_it);
     RUN(an_end_is_acknowledged_when_the_replica_has_it);
     RUN(an_import_is_accepted_when_the_replica_has_it);
+    RUN(a_decision_is_acknowledged_when_the_replica_has_it);
     replica_kill();
     (void)waitpid(replica, NULL, 0);
     replica = 0;

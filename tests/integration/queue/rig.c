@@ -1,5 +1,7 @@
 #include "tests/integration/queue/rig.h"
 
+#include "common/queue/queue_private.h"
+
 #include "common/base/mem.h"
 #include "common/redis/redis_script.h"
 
@@ -13,6 +15,7 @@
 struct rig rig;
 char rig_text[320];
 uint64_t rig_clock_us = 1700000000000000ULL;
+uint32_t rig_verify = 1;
 
 static bool has_fake_clock;
 static char conf_extra[512];
@@ -194,6 +197,22 @@ static void load_fake_clock(void)
     freeReplyObject(reply);
 }
 
+static uint64_t rig_unix_ms(void *self)
+{
+    (void)self;
+    return rig_clock_us / 1000;
+}
+
+/* With a clock of its own, a queue must not compute ahead by another one. */
+static const struct env *rig_env(void)
+{
+    static struct env env;
+    env = *env_system();
+    if (has_fake_clock)
+        env.unix_ms = rig_unix_ms;
+    return &env;
+}
+
 enum err_code rig_open_as(bool is_simulated, uint32_t shards, bool is_relaxed)
 {
     struct err err;
@@ -201,6 +220,8 @@ enum err_code rig_open_as(bool is_simulated, uint32_t shards, bool is_relaxed)
     struct queue_options qo = {.prefix = "f", .shard_count = shards, .is_simulated = is_simulated};
     struct wait w = {0};
     qo.is_relaxed = is_relaxed;
+    qo.env = rig_env();
+    qo.verify = rig_verify;
     CHECK(redis_new(&rig.loop, &o, &rig.redis, &err) == 0);
     rig.queue = queue_new(rig.redis, &qo, on_done, &w);
     rig_wait(&w.is_done);
@@ -309,6 +330,14 @@ static void on_turn(void *arg, const struct err *err, const struct queue_turn_re
 
 enum err_code rig_turn(uint64_t session, uint32_t want, const struct queue_item *items, size_t count,
                        struct rig_turn *ret)
+{
+    rig.queue->shards[0].next_due_ms = 1; /* tests do not wait for hints */
+    queue_want_mail(rig.queue, 0);
+    return rig_turn_plain(session, want, items, count, ret);
+}
+
+enum err_code rig_turn_plain(uint64_t session, uint32_t want, const struct queue_item *items, size_t count,
+                             struct rig_turn *ret)
 {
     struct wait w = {.turn = ret};
     queue_turn(rig.queue, 0, session, want, items, count, on_turn, &w);

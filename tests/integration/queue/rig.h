@@ -43,6 +43,7 @@ void rig_close(void);
 void rig_clock_set(uint64_t now_us);
 void rig_clock_add(uint64_t ms);
 extern uint64_t rig_clock_us;
+extern uint32_t rig_verify; /* of the queue that is opened next */
 /* Runs the loop until *done. */
 void rig_wait(const bool *done);
 void rig_sleep(uint64_t ms);
@@ -62,6 +63,9 @@ struct rig_turn {
 };
 enum err_code rig_turn(uint64_t session, uint32_t want, const struct queue_item *items, size_t count,
                        struct rig_turn *ret);
+/* As a worker does it; rig_turn() also looks at all timers and brings all mail. */
+enum err_code rig_turn_plain(uint64_t session, uint32_t want, const struct queue_item *items, size_t count,
+                             struct rig_turn *ret);
 enum err_code rig_session_list(uint64_t session, struct rig_turn *ret);
 /* One item for a step that `held` has ACTIVE. */
 struct queue_item rig_item(const struct queue_held *held, unsigned step, enum queue_outcome outcome);

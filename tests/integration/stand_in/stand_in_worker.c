@@ -183,7 +183,7 @@ static void work(struct hold *h)
             continue;
         h->is_busy = true;
         h->step = i;
-        queue_load(h->me->queue, h->id, h->record.step_count, true, signals_read, h);
+        queue_load(h->me->queue, h->id, &h->record, true, signals_read, h);
     }
 }
 

@@ -1,0 +1,252 @@
+-- ---- One call: what it read, what it will write --------------------------------------------------------------------------
+-- raw: records as they are stored (or as their holder has swapped them); recs: those that the rules work on, false where
+-- there is none. f: fields of h to set (text) or delete (false); tasks: members to add (score) or remove (false);
+-- counters in '#'.
+local function begin(h, counters)
+    local c = { h = h, pre = sub(h, 1, -2), f = {}, tasks = {}, mails = {}, raw = {}, recs = {}, order = {}, bad = {},
+        events = {}, ended = {}, ring = 0, next = 0, floor = 0 }
+    if counters then
+        c.ring, c.next, c.floor = struct.unpack(COUNTERS, counters)
+    end
+    c.ring0, c.next0, c.floor0 = c.ring, c.next, c.floor
+    return c
+end
+
+-- A record for the rules to work on; nil when it cannot be read.
+local function record_open(c, imp, bytes)
+    local r = bytes and record_read(bytes)
+    local shape = r and dag_of(c, r)
+    if not shape then
+        return nil
+    end
+    r.imp, r.shape = imp, shape
+    r.place, r.due = place_of(r)
+    r.place0, r.due0, r.session0, r.state0, r.since0, r.vt0 = r.place, r.due, r.session, r.state, r.since, r.vt
+    return r
+end
+
+-- Takes an import's record in hand; nil when it is absent or cannot be read (then it is put aside, and audit names it).
+local function take(c, imp, bytes)
+    local r = record_open(c, imp, bytes)
+    know_time(c)
+    c.recs[imp] = r or false
+    if r then
+        c.order[#c.order + 1] = r
+    elseif bytes then
+        c.bad[#c.bad + 1] = imp
+    end
+    return r
+end
+
+-- The record of an import that this call has read.
+local function record_of(c, imp)
+    local r = c.recs[imp]
+    if r == nil then
+        r = take(c, imp, c.raw[imp])
+    end
+    return r or nil
+end
+
+local function take_all(c, imps)
+    local missing = {}
+    for _, imp in ipairs(imps) do
+        if not c.recs[imp] and not c.raw[imp] then
+            missing[#missing + 1] = imp
+        end
+    end
+    if #missing > 0 then
+        local got = redis.call('HMGET', c.h, unpack(missing))
+        for k, imp in ipairs(missing) do
+            c.raw[imp] = got[k]
+            if not got[k] then
+                c.bad[#c.bad + 1] = imp
+            end
+        end
+    end
+    for _, imp in ipairs(imps) do
+        record_of(c, imp)
+    end
+end
+
+local function list_add(lists, key, a, b)
+    local l = lists[key]
+    if not l then
+        l = {}
+        lists[key] = l
+    end
+    l[#l + 1] = a
+    if b then
+        l[#l + 1] = b
+    end
+end
+
+local function plan_place(c, r, adds, sets, rems)
+    local was, is = r.place0, r.place
+    local holder_changed = r.session0 ~= r.session
+    if is == 'own' and (was ~= 'own' or holder_changed) then
+        list_add(sets, 'own:' .. hex8(r.session), r.imp)
+    elseif is == 'ring' and (was ~= 'ring' or r.vt ~= r.vt0) then
+        list_add(adds, 'ring', r.vt, r.imp)
+    elseif is == 'due' and (was ~= 'due' or r.due ~= r.due0) then
+        list_add(adds, 'due', r.due, r.imp)
+        if c.next == 0 or r.due < c.next then
+            c.next = r.due
+        end
+    end
+    if was == 'own' and (is ~= 'own' or holder_changed) then
+        list_add(rems, 'own:' .. hex8(r.session0), r.imp)
+        list_add(rems, 'mail:' .. hex8(r.session0), r.imp)
+    elseif (was == 'ring' or was == 'due') and was ~= is then
+        list_add(rems, was, r.imp)
+    end
+    if r.state0 ~= r.state or r.since0 ~= r.since then
+        list_add(adds, 'ix:' .. IMPORT_STATES[r.state], r.since, r.imp)
+        if r.state0 and r.state0 ~= r.state then
+            list_add(rems, 'ix:' .. IMPORT_STATES[r.state0], r.imp)
+        end
+    end
+end
+
+-- "imp_x i1,0 s3=5,1 o3 c2": import state and party, step states and parties, tasks opened and closed.
+local function describe(r)
+    local out = { r.imp }
+    if r.is_new or r.state ~= r.state0 or r.party ~= byte(r.bytes, 37) then
+        out[2] = 'i' .. r.state .. ',' .. r.party
+    end
+    for i = 0, r.count - 1 do
+        local d = r.d[i]
+        if d and not r.is_new then
+            local at = 1 + HEAD_BYTES + STEP_BYTES * i
+            local state, flags, party = byte(r.bytes, at), byte(r.bytes, at + 14, at + 15)
+            if r.s[i] ~= state or d.party ~= party then
+                out[#out + 1] = 's' .. i .. '=' .. r.s[i] .. ',' .. d.party
+            end
+            if has(d.flags, S_TASK) ~= has(flags, S_TASK) then
+                out[#out + 1] = (has(d.flags, S_TASK) and 'o' or 'c') .. i
+            end
+        end
+    end
+    return #out > 1 and table.concat(out, ' ') or nil
+end
+
+-- Finished imports give their account free and lose their sealed credential. Reads, so before the first write.
+local function plan_terminal(c)
+    for _, r in ipairs(c.order) do
+        if r.is_changed and r.place == 'terminal' and r.place0 ~= 'terminal' and not r.is_new then
+            local account = redis.call('HGET', c.h, r.imp .. ':a')
+            if account then
+                c.f['acct:' .. account] = false
+            end
+            c.f[r.imp .. ':c'] = false
+        end
+    end
+end
+
+local function call_lists(c, command, lists)
+    for key, l in pairs(lists) do
+        redis.call(command, c.pre .. key, unpack(l))
+    end
+end
+
+local function write_fields(c)
+    local set, del = {}, {}
+    if c.ring ~= c.ring0 or c.next ~= c.next0 or c.floor ~= c.floor0 then
+        c.f['#'] = struct.pack(COUNTERS, c.ring, c.next, c.floor)
+    end
+    for field, value in pairs(c.f) do
+        if value then
+            set[#set + 1] = field
+            set[#set + 1] = value
+        else
+            del[#del + 1] = field
+        end
+    end
+    if #set > 0 then
+        redis.call('HSET', c.h, unpack(set))
+    end
+    if #del > 0 then
+        redis.call('HDEL', c.h, unpack(del))
+    end
+end
+
+local function write_tasks(c)
+    local add, rem = {}, {}
+    for member, score in pairs(c.tasks) do
+        if score then
+            add[#add + 1] = score
+            add[#add + 1] = member
+        else
+            rem[#rem + 1] = member
+        end
+    end
+    if #add > 0 then
+        redis.call('ZADD', c.pre .. 'tasks', 'NX', unpack(add))
+    end
+    if #rem > 0 then
+        redis.call('ZREM', c.pre .. 'tasks', unpack(rem))
+    end
+end
+
+-- Records that cannot be read leave ring and due, or they would stand in the way for ever.
+local function put_aside(c)
+    if #c.bad > 0 then
+        c.ring = c.ring - redis.call('ZREM', c.pre .. 'ring', unpack(c.bad))
+        redis.call('ZREM', c.pre .. 'due', unpack(c.bad))
+        redis.call('SADD', c.pre .. 'bad', unpack(c.bad))
+    end
+end
+
+local function end_sessions(c)
+    for _, session in ipairs(c.ended) do
+        redis.call('ZREM', c.pre .. 'sess', session)
+        redis.call('DEL', c.pre .. 'own:' .. session, c.pre .. 'mail:' .. session)
+    end
+end
+
+-- Earliest timer, exactly: only when the one we knew has passed.
+local function refresh_next(c)
+    if not c.now or c.next == 0 or c.next > c.now then
+        return
+    end
+    local due = redis.call('ZRANGE', c.pre .. 'due', 0, 0, 'WITHSCORES')
+    local sess = redis.call('ZRANGE', c.pre .. 'sess', 0, 0, 'WITHSCORES')
+    local a, b = tonumber(due[2] or 0), tonumber(sess[2] or 0)
+    c.next = (a == 0 or b == 0) and a + b or min(a, b)
+end
+
+local function commit(c)
+    local adds, sets, rems, events = {}, {}, {}, c.events
+    plan_terminal(c)
+    for _, r in ipairs(c.order) do
+        if r.is_changed then
+            c.f[r.imp] = record_write(r)
+            plan_place(c, r, adds, sets, rems)
+            events[#events + 1] = describe(r)
+        end
+    end
+    call_lists(c, 'ZADD', adds)
+    call_lists(c, 'SADD', sets)
+    put_aside(c)
+    for key, l in pairs(rems) do
+        local is_set = sub(key, 1, 4) == 'own:' or sub(key, 1, 5) == 'mail:'
+        redis.call(is_set and 'SREM' or 'ZREM', c.pre .. key, unpack(l))
+    end
+    end_sessions(c)
+    write_tasks(c)
+    for _, m in ipairs(c.mails) do
+        redis.call('SADD', c.pre .. 'mail:' .. m[1], m[2])
+    end
+    local next_known = c.next
+    refresh_next(c)
+    write_fields(c)
+    if #events > 0 then
+        redis.call('XADD', c.pre .. 'ev', 'MAXLEN', '~', EVENTS_MAX, '*', 'e', table.concat(events, '\n'))
+    end
+    if #c.mails > 0 then
+        redis.call('PUBLISH', c.pre .. 'bell', 'mail')
+    end
+    if (c.ring0 == 0 and c.ring > 0) or (next_known > 0 and (c.next0 == 0 or next_known < c.next0)) then
+        redis.call('PUBLISH', c.pre .. 'bell', c.ring > 0 and 'ring' or 'due')
+    end
+end
+
