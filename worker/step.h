@@ -162,7 +162,8 @@ enum step_result step_mail(struct step *s, const char *key, const char *to, cons
 
 /* All write events of the account since this import began, from CloudTrail, newest last, deduplicated by event id, in
  * `region` ("" us-east-1): [{id, name, source, at_ms, user_type, user, ip, access_key_id, request, response}].
- * One cursor per import and region serves all its steps; `fresh_ms` says how old the last look may be. */
+ * One cursor per import and region serves all its steps, kept with the import; `fresh_ms` says how old the last look
+ * may be. */
 enum step_result step_events(struct step *s, const char *region, uint32_t fresh_ms, const json_t **ret);
 
 /* ---- Looking ahead --------------------------------------------------------------------------------------------------

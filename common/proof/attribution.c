@@ -213,6 +213,19 @@ static bool has_failed(const json_t *event)
     return *json_str_at(event, "error") != 0;
 }
 
+bool attribution_may_matter(const struct attribution_scope *scope, const json_t *event)
+{
+    if (has_failed(event))
+        return false;
+    if (str_eq(json_str_at(event, "user_type"), "Root") || attribution_is_ours(scope, event))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+        if (str_in_list(rules[i].source, json_str_at(event, "source")) &&
+            str_in_list(rules[i].names, json_str_at(event, "name")))
+            return true;
+    return false;
+}
+
 static bool is_between(const json_t *event, int64_t from_ms, int64_t until_ms)
 {
     int64_t at = json_int_at(event, "at_ms");

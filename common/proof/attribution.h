@@ -12,6 +12,8 @@ struct attribution_scope {        /* borrowed */
     int64_t from_ms, until_ms;
 };
 bool attribution_is_ours(const struct attribution_scope *scope, const json_t *event);
+/* Whether it could prove anything: ours, root's, or of a kind that the table knows. */
+bool attribution_may_matter(const struct attribution_scope *scope, const json_t *event);
 /* Events of others that together explain `difference` from `since_ms` on, as attribution_who() shows them, latest
  * first, a few of each member; NULL when some member of it remains unexplained. New reference. */
 json_t *attribution_find(const struct attribution_scope *scope, const json_t *events, const json_t *difference,

@@ -161,6 +161,19 @@ static void clock_set(struct sim_request *rq, const json_t *body)
     say(rq, 200, json_pack("{s:I}", "now_ms", (json_int_t)sim_now_ms()));
 }
 
+/* How long LookupEvents knows an event, and who asked for what. */
+static void trail(struct sim_request *rq, const struct sim_raw *raw, const json_t *body)
+{
+    char account[32] = "";
+    const json_t *retention = json_object_get(body, "retention_ms");
+    query_value(raw, "account", account, sizeof account);
+    if (json_is_integer(retention) && json_integer_value(retention) >= 0)
+        sim_options.trail_retention_ms = (uint64_t)json_integer_value(retention);
+    say(rq, 200,
+        json_pack("{s:I, s:o}", "retention_ms", (json_int_t)sim_options.trail_retention_ms, "lookups",
+                  sim_trail_lookups(account)));
+}
+
 static void effects(struct sim_request *rq, const struct sim_raw *raw)
 {
     char account[32] = "";
@@ -223,6 +236,8 @@ void sim_admin(struct sim_request *rq, const struct sim_raw *raw, bool may)
         traps(rq, raw, body);
     else if (strcmp(what, "clock") == 0 && post)
         clock_set(rq, body);
+    else if (strcmp(what, "trail") == 0)
+        trail(rq, raw, body);
     else if (strcmp(what, "mail") == 0)
         mail(rq, raw, body);
     else if (strcmp(what, "effects") == 0)
@@ -230,6 +245,6 @@ void sim_admin(struct sim_request *rq, const struct sim_raw *raw, bool may)
     else if (strcmp(what, "stats") == 0)
         stats(rq);
     else
-        say_error(rq, 404, "healthz worlds world faults traps clock mail effects stats");
+        say_error(rq, 404, "healthz worlds world faults traps clock trail mail effects stats");
     json_decref(body);
 }

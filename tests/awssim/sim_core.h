@@ -15,10 +15,14 @@ struct sim_options {
     size_t orgs;
     uint64_t seed;
     uint32_t accounts_max, people_delay_ms;
-    bool admin_anywhere;        /* /_sim/ answers others than loopback */
-    uint64_t signature_life_ms; /* 0: AWS's own (5 minutes, S3 15) */
+    bool admin_anywhere;         /* /_sim/ answers others than loopback */
+    uint64_t signature_life_ms;  /* 0: AWS's own (5 minutes, S3 15) */
+    uint64_t trail_retention_ms; /* how long LookupEvents knows an event */
 };
 extern struct sim_options sim_options;
+
+/* LookupEvents as they came: [{account, region, start_ms, at_ms, is_page, shown}]; svc_cloudtrail.c. New reference. */
+json_t *sim_trail_lookups(const char *account);
 
 int sim_worlds_load(const char *path, uint64_t seed); /* worlds_load.c: organizations as they were recorded */
 

@@ -14,6 +14,7 @@ struct sim_options sim_options = {
     .seed = 1,
     .accounts_max = 12,
     .people_delay_ms = 100,
+    .trail_retention_ms = 90ULL * 86400000,
 };
 struct sim_counters sim_counters;
 
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --faults none|light|heavy|throttle=0.1,before=,after=,drop=,reset=,slow=,late=    shares of requests\n"
     "  --traps all|none|a,b|-a,-b   wire traps of the real AWS (traps.def)\n"
     "  --signature-life-ms N        instead of 5 minutes (S3: 15)\n"
+    "  --trail-retention-ms N       how long CloudTrail's LookupEvents knows an event; instead of 90 days\n"
     "  --effects FILE               effect log, JSON lines\n"
     "  --customers FILE --credentials FILE --operator-credentials FILE --worlds FILE    what a run needs to know\n"
     "  --allow-admin-from-anywhere    /_sim/ answers other machines too (containers); default: loopback only\n"
@@ -44,6 +46,7 @@ enum flag {
     FAULTS,
     TRAPS,
     SIGNATURE_LIFE,
+    TRAIL_RETENTION,
     EFFECTS,
     CUSTOMERS,
     CREDENTIALS,
@@ -68,6 +71,7 @@ static const struct option flags[] = {
     {"faults", 1, NULL, FAULTS},
     {"traps", 1, NULL, TRAPS},
     {"signature-life-ms", 1, NULL, SIGNATURE_LIFE},
+    {"trail-retention-ms", 1, NULL, TRAIL_RETENTION},
     {"effects", 1, NULL, EFFECTS},
     {"customers", 1, NULL, CUSTOMERS},
     {"credentials", 1, NULL, CREDENTIALS},
@@ -128,6 +132,8 @@ static void take_number(int flag, const char *name, const char *text)
         sim_options.accounts_max = (uint32_t)value;
     else if (flag == SIGNATURE_LIFE)
         sim_options.signature_life_ms = value;
+    else if (flag == TRAIL_RETENTION)
+        sim_options.trail_retention_ms = value;
     else if (flag == PEOPLE_DELAY)
         sim_options.people_delay_ms = (uint32_t)value;
     else if (flag == LATENCY) {

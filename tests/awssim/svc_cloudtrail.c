@@ -2,6 +2,7 @@
  *
  * Reads "trail_events" (written by sim_trail). State "trails": {"<name>": {"trail": {Name, TrailARN, ..}, "logging":
  * bool}}. */
+#include "sim_core.h"
 #include "svc.h"
 
 #include <ctype.h>
@@ -11,6 +12,7 @@
 
 #define PAGE_MAX 50
 #define RATE_SLOTS 4096
+#define LOOKUPS_MAX 10000
 
 /* When each account last asked: not part of the world, so that looking changes nothing. */
 static struct {
@@ -52,13 +54,45 @@ static bool trail_matches_attribute(const json_t *event, const json_t *attribute
     return false;
 }
 
+/* Who asked for what, the latest; not part of any world. */
+static json_t *lookups;
+
+static void note_lookup(const struct sim_request *rq, bool is_page, size_t shown)
+{
+    if (!lookups)
+        lookups = json_array();
+    if (json_array_size(lookups) >= LOOKUPS_MAX)
+        json_array_remove(lookups, 0);
+    double start = json_number_value(json_object_get(rq->params, "StartTime"));
+    json_array_append_new(lookups,
+                          json_pack("{s:s, s:s, s:I, s:I, s:b, s:I}", "account", rq->world->account, "region",
+                                    rq->region, "start_ms", (json_int_t)(start * 1000), "at_ms",
+                                    (json_int_t)sim_now_ms(), "is_page", (int)is_page, "shown", (json_int_t)shown));
+}
+
+json_t *sim_trail_lookups(const char *account)
+{
+    json_t *list = json_array(), *one;
+    size_t i;
+    json_array_foreach (lookups, i, one)
+        if (!account[0] || svc_is(svc_text(one, "account"), account))
+            json_array_append(list, one);
+    return list;
+}
+
+/* CloudTrail's event history ends somewhere; a trail's own bucket would go further back, and nobody must have one. */
+static bool trail_has_forgotten(const json_t *event)
+{
+    return svc_number(event, "time_ms") + sim_options.trail_retention_ms < sim_now_ms();
+}
+
 static bool trail_matches(const struct sim_request *rq, const json_t *event, uint64_t visible_until)
 {
     const json_t *start = json_object_get(rq->params, "StartTime"), *end = json_object_get(rq->params, "EndTime");
     uint64_t whole = svc_number(event, "time_ms") / 1000; /* as AWS gives it */
     double seconds = (double)whole;
     const char *region = svc_text(json_object_get(event, "CloudTrailEvent"), "awsRegion");
-    if (svc_number(event, "visible_ms") > visible_until)
+    if (svc_number(event, "visible_ms") > visible_until || trail_has_forgotten(event))
         return false;
     if (!svc_is(region[0] ? region : "us-east-1", rq->region))
         return false;
@@ -159,6 +193,7 @@ static void trail_lookup(struct sim_request *rq)
         at++;
     }
     trail_disorder(list);
+    note_lookup(rq, token[0] != '\0', json_array_size(list));
     json_t *answer = json_pack("{s:o}", "Events", list);
     if (at > start + max)
         json_object_set_new(answer, "NextToken", svc_textf("at-%zu-%llu", start + max, until));

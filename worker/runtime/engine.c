@@ -294,6 +294,18 @@ static void halt_fleet(void *self, const json_t *args, void (*done)(void *arg, c
                      done, arg);
 }
 
+/* ---- What imports know of CloudTrail ---- */
+static void trail_load(void *self, const char *import_id, queue_trail_fn *done, void *arg)
+{
+    queue_trail_get(((struct engine *)self)->queue, import_id, done, arg);
+}
+
+static void trail_save(void *self, const char *import_id, const struct queue_trail_part *parts, size_t count,
+                       const json_t *gone, queue_done_fn *done, void *arg)
+{
+    queue_trail_put(((struct engine *)self)->queue, import_id, parts, count, gone, done, arg);
+}
+
 static void queue_ready(void *arg, const struct err *err)
 {
     struct engine *e = arg;
@@ -379,6 +391,7 @@ static int start_aws(struct engine *e, struct err *err)
                             .may_write = may_write,
                             .halt = halt_fleet,
                             .halt_self = e,
+                            .trail = {.self = e, .load = trail_load, .save = trail_save},
                             .session = {.env = env_system(),
                                         .aws = e->aws,
                                         .later = e->later,

@@ -4,6 +4,7 @@
  * Invariant: a call leaves only with the calling step's own manifest and the asserted account of its identity (P4). */
 #pragma once
 
+#include "common/queue/queue_trail.h"
 #include "worker/runtime/session.h"
 #include "worker/runtime/step_core.h"
 
@@ -34,6 +35,13 @@ struct gate_tools { /* shared, borrowed */
     void *halt_self;
     /* Halts all writers of the fleet: args {id, import, reason}. NULL: only said to have been done (tests). */
     void (*halt)(void *self, const json_t *args, void (*done)(void *arg, const struct err *err), void *arg);
+    /* Where CloudTrail's events of an import are kept (queue_trail.h). NULL: in memory only. */
+    struct {
+        void *self;
+        void (*load)(void *self, const char *import_id, queue_trail_fn *done, void *arg);
+        void (*save)(void *self, const char *import_id, const struct queue_trail_part *parts, size_t count,
+                     const json_t *gone, queue_done_fn *done, void *arg);
+    } trail;
     /* Where answers go; NULL: step_answered(). Tests stand between to lose or change them. */
     void *answer_self;
     void (*answer)(void *self, struct step_call *call, const struct step_answer *answer);
@@ -48,6 +56,8 @@ struct session *gate_session(struct gate *g);
 /* Every customer session begins anew with its next use. */
 void gate_drop_sessions(struct gate *g);
 void gate_forget_reads(struct gate *g);
+/* Somebody else may have held the import meanwhile: what is stored of its events is read before the next look. */
+void gate_reload_events(struct gate *g);
 /* For struct step_host. */
 void gate_call(struct gate *g, struct step_call *call);
 void gate_cancel(struct gate *g, struct step_call *call);

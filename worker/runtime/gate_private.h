@@ -19,7 +19,8 @@ enum passage_state {
     PASSAGE_MAIL
 };
 
-struct events; /* of one region */
+struct events;    /* of one region */
+struct trail_job; /* gate_events.c */
 
 struct passage { /* one call on its way */
     struct passage *next, **back;
@@ -51,6 +52,9 @@ struct gate {
     struct passage *passages;
     json_t *reads; /* key -> {facts, at}: answers that polls may share */
     struct events *regions;
+    struct trail_job *trail_load, *trail_save; /* under way; NULL: none */
+    struct later_item *trail_retry;
+    bool is_trail_read;
 };
 
 struct passage *passage_new(struct gate *g, struct step_call *call);

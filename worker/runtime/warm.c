@@ -94,6 +94,8 @@ void warm_take(struct engine *e, struct hold *h, const struct record *record)
         memcpy(h->journals, w->journals, sizeof h->journals);
         memset(w->journals, 0, sizeof w->journals);
         h->is_loaded = h->are_signals_stale = true;
+    } else {
+        gate_reload_events(h->gate);
     }
     warm_free(w);
 }
