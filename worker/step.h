@@ -61,8 +61,15 @@ struct step_def {
 #define STEP(id) extern const struct step_def step_##id;
 #include "worker/steps/steps.def"
 #undef STEP
-extern const struct step_def *const step_defs[]; /* NULL-terminated */
-const struct step_def *step_def_by_name(const char *name);
+/* NULL-terminated. Alone in its object file, so that a program can be linked with another table (tests/drill). */
+extern const struct step_def *const step_defs[];
+static inline const struct step_def *step_def_by_name(const char *name)
+{
+    for (const struct step_def *const *def = step_defs; *def; def++)
+        if (str_eq((*def)->name, name))
+            return *def;
+    return NULL;
+}
 
 /* ---- What a step may know -------------------------------------------------------------------------------------------
  */

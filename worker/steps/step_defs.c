@@ -1,4 +1,5 @@
-/* The table of all steps, in the order of steps.def. */
+/* The table of all steps, in the order of steps.def. Alone in its file: a program that brings a table of its own (the
+ * drills in tests/) links before this archive, and the linker never takes this one. */
 #include "worker/step.h"
 
 const struct step_def *const step_defs[] = {
@@ -7,11 +8,3 @@ const struct step_def *const step_defs[] = {
 #undef STEP
     NULL,
 };
-
-const struct step_def *step_def_by_name(const char *name)
-{
-    for (const struct step_def *const *def = step_defs; *def; def++)
-        if (str_eq((*def)->name, name))
-            return *def;
-    return NULL;
-}
