@@ -131,14 +131,22 @@ end
 
 -- Finished imports give their account free and lose their sealed credential. Reads, so before the first write.
 local function plan_terminal(c)
+    local ended, fields = {}, {}
     for _, r in ipairs(c.order) do
         if r.is_changed and r.place == 'terminal' and r.place0 ~= 'terminal' and not r.is_new then
-            local account = redis.call('HGET', c.h, r.imp .. ':a')
-            if account then
-                c.f['acct:' .. account] = false
-            end
-            c.f[r.imp .. ':c'] = false
+            ended[#ended + 1] = r.imp
+            fields[#fields + 1] = r.imp .. ':a'
         end
+    end
+    if #ended == 0 then
+        return
+    end
+    local accounts = redis.call('HMGET', c.h, unpack(fields))
+    for k, imp in ipairs(ended) do
+        if accounts[k] then
+            c.f['acct:' .. accounts[k]] = false
+        end
+        c.f[imp .. ':c'] = false
     end
 end
 
