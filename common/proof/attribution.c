@@ -198,16 +198,6 @@ static bool names_entry(const struct attribution_scope *scope, const struct rule
 }
 
 /* ---- Whose it is, and when ---- */
-bool attribution_is_ours(const struct attribution_scope *scope, const json_t *event)
-{
-    const char *user = json_str_at(event, "user"), *slash = strrchr(user, '/');
-    const char *key_id = json_str_at(event, "access_key_id");
-    if (*key_id && json_array_has_str(scope->our_keys, key_id))
-        return true;
-    return *scope->our_session && slash && str_eq(slash + 1, scope->our_session) &&
-           strstr(user, ":assumed-role/") != NULL;
-}
-
 static bool has_failed(const json_t *event)
 {
     return *json_str_at(event, "error") != 0;
@@ -217,7 +207,7 @@ bool attribution_may_matter(const struct attribution_scope *scope, const json_t 
 {
     if (has_failed(event))
         return false;
-    if (str_eq(json_str_at(event, "user_type"), "Root") || attribution_is_ours(scope, event))
+    if (str_eq(json_str_at(event, "user_type"), "Root") || ours_caused(&scope->ours, event))
         return true;
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
         if (str_in_list(rules[i].source, json_str_at(event, "source")) &&
@@ -299,7 +289,7 @@ static size_t find_for(const struct attribution_scope *scope, const json_t *even
     int64_t from_ms = since_ms > scope->from_ms ? since_ms : scope->from_ms;
     for (size_t i = json_array_size(events); i-- > 0 && count < EVENTS_PER_MEMBER;) {
         json_t *event = json_array_get(events, i);
-        if (has_failed(event) || !is_between(event, from_ms, scope->until_ms) || attribution_is_ours(scope, event) ||
+        if (has_failed(event) || !is_between(event, from_ms, scope->until_ms) || ours_caused(&scope->ours, event) ||
             !explains(scope, event, difference, name))
             continue;
         json_object_set(found, json_str_at(event, "id"), event);
@@ -334,27 +324,6 @@ const char *attribution_region(const json_t *difference)
 }
 
 /* ---- What we did and the ledger does not know ---- */
-/* "s3:PutPublicAccessBlock" is "PutBucketPublicAccessBlock" in CloudTrail. */
-static bool is_same_action(const char *action, const char *name)
-{
-    for (; *action || *name; action++, name++) {
-        if (str_starts(action, "Bucket") && !str_starts(name, "Bucket"))
-            action += strlen("Bucket");
-        else if (str_starts(name, "Bucket") && !str_starts(action, "Bucket"))
-            name += strlen("Bucket");
-        if (*action != *name)
-            return false;
-    }
-    return true;
-}
-
-static bool is_op_of(const char *op, const json_t *event)
-{
-    const char *action = strchr(op, ':'), *source = json_str_at(event, "source");
-    return action && strncmp(op, source, (size_t)(action - op)) == 0 &&
-           is_same_action(action + 1, json_str_at(event, "name"));
-}
-
 /* A text that both tell must be the same; what only one of them tells contradicts nothing. */
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the arguments, which are ours
 static bool contradicts(const json_t *args, const json_t *request)
@@ -376,7 +345,7 @@ static bool is_recorded(const json_t *writes, const json_t *event)
     size_t i = 0;
     json_t *write = NULL;
     json_array_foreach ((json_t *)(uintptr_t)writes, i, write)
-        if (is_op_of(json_str_at(write, "op"), event) &&
+        if (ours_is_op(json_str_at(write, "op"), event) &&
             !contradicts(json_object_get(write, "args"), json_object_get(event, "request")))
             return true;
     return false;
@@ -388,7 +357,7 @@ json_t *attribution_rogue(const struct attribution_scope *scope, const json_t *e
     size_t i = 0;
     json_array_foreach ((json_t *)(uintptr_t)events, i, event)
         if (!has_failed(event) && is_between(event, scope->from_ms, scope->until_ms) &&
-            attribution_is_ours(scope, event) && !is_recorded(writes, event))
+            ours_caused(&scope->ours, event) && !is_recorded(writes, event))
             (void)json_array_append_new(rogue, attribution_who(event));
     return rogue;
 }

@@ -2,16 +2,14 @@
  * The table attribution.def says which event changes which entry; verdict.h says what counts. */
 #pragma once
 
-#include "common/codec/json.h"
+#include "common/proof/ours.h"
 
 struct attribution_scope {        /* borrowed */
     const json_t *before, *after; /* fingerprints: names of new accounts are looked up there */
-    const json_t *our_keys;       /* array of access key ids */
-    const char *our_session;      /* "" none */
+    struct ours ours;
     const char *account_id;
     int64_t from_ms, until_ms;
 };
-bool attribution_is_ours(const struct attribution_scope *scope, const json_t *event);
 /* Whether it could prove anything: ours, root's, or of a kind that the table knows. */
 bool attribution_may_matter(const struct attribution_scope *scope, const json_t *event);
 /* Events of others that together explain `difference` from `since_ms` on, as attribution_who() shows them, latest

@@ -6,20 +6,6 @@
 #define SKEW_MS 300000   /* as far as clocks may differ: a signature further off is refused */
 #define UNDER_WAY 930000 /* how long a request may be under way whose answer nobody saw (S3's signature) */
 
-bool reconcile_is_ours(const struct reconcile_who *who, const json_t *event)
-{
-    const char *id = who->import_id, *user = json_str_at(event, "user");
-    if (!*id)
-        return false;
-    if (str_eq(json_str_at(event, "source_identity"), id))
-        return true;
-    const char *slash = strrchr(user, '/');
-    if (strstr(user, ":assumed-role/") && slash && str_eq(slash + 1, id))
-        return true;
-    return *who->access_key_id && str_eq(json_str_at(event, "access_key_id"), who->access_key_id) &&
-           strstr(json_str_at(event, "agent"), id);
-}
-
 /* ---- Writes of the ledger ---- */
 static bool is_write_of_customer(const json_t *line)
 {
@@ -97,29 +83,6 @@ static json_t *writes_of(const json_t *lines)
 }
 
 /* ---- Matching ---- */
-/* CloudTrail calls some S3 events otherwise than the API calls its actions. */
-static const struct {
-    const char *action, *event;
-} aliases[] = {
-    {"PutPublicAccessBlock", "PutBucketPublicAccessBlock"},
-    {"PutBucketOwnership", "PutBucketOwnershipControls"},
-    {"DeletePublicAccessBlock", "DeleteBucketPublicAccessBlock"},
-    {"DeleteBucketOwnership", "DeleteBucketOwnershipControls"},
-};
-
-static bool is_same_action(const char *op, const char *event)
-{
-    const char *colon = strchr(op, ':'), *action = colon ? colon + 1 : op;
-    size_t len = strcspn(action, "/");
-    if (strlen(event) == len && strncmp(action, event, len) == 0)
-        return true;
-    for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
-        if (strlen(aliases[i].action) == len && strncmp(action, aliases[i].action, len) == 0 &&
-            str_eq(aliases[i].event, event))
-            return true;
-    return false;
-}
-
 static bool is_in_time(const json_t *w, int64_t at_ms)
 {
     int64_t from = json_int_at(w, "at_ms"), to = json_has(w, "to_ms") ? json_int_at(w, "to_ms") : from + UNDER_WAY;
@@ -144,8 +107,7 @@ static json_t *by_name(const json_t *writes, const json_t *event)
     size_t i = 0;
     json_t *w = NULL;
     json_array_foreach ((json_t *)(uintptr_t)writes, i, w) {
-        if (!is_same_action(json_str_at(w, "op"), json_str_at(event, "name")) ||
-            !is_in_time(w, json_int_at(event, "at_ms")))
+        if (!ours_is_op(json_str_at(w, "op"), event) || !is_in_time(w, json_int_at(event, "at_ms")))
             continue;
         bool is_other = has_id && *json_str_at(w, "request_id"); /* both are known, and they differ */
         if (is_refusal || (!is_other && !json_bool_at(w, "is_matched") && !str_eq(json_str_at(w, "fate"), "refused")))
@@ -197,7 +159,7 @@ static json_t *short_write(const json_t *w)
     return out;
 }
 
-json_t *reconcile(const struct reconcile_who *who, const json_t *lines, const json_t *events, uint64_t until_ms,
+json_t *reconcile(const struct ours *who, const json_t *lines, const json_t *events, uint64_t until_ms,
                   uint64_t late_ms)
 {
     json_auto_t *writes = writes_of(lines), *missing = json_array(), *late = json_array(), *lacking = json_array();
@@ -209,7 +171,7 @@ json_t *reconcile(const struct reconcile_who *who, const json_t *lines, const js
     for (int round = 0; round < 2; round++)
         json_array_foreach ((json_t *)(uintptr_t)events, i, one) {
             bool has_request = by_request(writes, json_str_at(one, "request_id")) != NULL;
-            if (reconcile_is_ours(who, one) && has_request == (round == 0))
+            if (ours_caused(who, one) && has_request == (round == 0))
                 match_event(writes, one, &t);
         }
     json_array_foreach (writes, i, one) {

@@ -52,11 +52,11 @@ json_t *reconcile_read(const json_t *export)
     return events;
 }
 
-struct reconcile_who reconcile_who_of(const json_t *payload)
+struct ours reconcile_who_of(const json_t *payload)
 {
-    const json_t *retired = json_object_get(bundle_step(payload, "credential_retire"), "result"),
-                 *handed = json_object_get(bundle_step(payload, "access_handover"), "result");
-    return (struct reconcile_who){.import_id = json_str_at(payload, "import.id"),
-                                  .access_key_id =
-                                      json_str_or(retired, "access_key_id", json_str_at(handed, "access_key_id"))};
+    static const char *const steps[] = {"access_handover", "credential_retire"};
+    struct ours who = {.import_id = json_str_at(payload, "import.id")};
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        ours_add_key(&who, json_str_at(json_object_get(bundle_step(payload, steps[i]), "result"), "access_key_id"));
+    return who;
 }

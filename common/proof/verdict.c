@@ -234,10 +234,14 @@ static json_t *unstable_of(const json_t *before, const json_t *after)
 static struct attribution_scope scope_of(const struct verdict_input *in)
 {
     int64_t began = json_int_at(in->before, "began_ms"), after_ms = json_int_at(in->after, "taken_ms");
+    struct ours ours = {.import_id = in->our_session};
+    size_t i = 0;
+    json_t *key = NULL;
+    json_array_foreach ((json_t *)(uintptr_t)in->our_keys, i, key)
+        ours_add_key(&ours, json_string_value(key));
     return (struct attribution_scope){.before = in->before,
                                       .after = in->after,
-                                      .our_keys = in->our_keys,
-                                      .our_session = in->our_session ? in->our_session : "",
+                                      .ours = ours,
                                       .account_id = in->account_id ? in->account_id : "",
                                       .from_ms = began ? began : json_int_at(in->before, "taken_ms"),
                                       .until_ms = after_ms ? after_ms : INT64_MAX};

@@ -6,8 +6,7 @@
  *
  *   TOUCHED   A difference is of something we touched when a patch names its section and key, and its path, where it
  *             has one, leads to a member that differs (either path may be the longer one).
- *   OURS      An event is ours when it was signed with an access key that was handed over to us, or by an assumed role
- *             whose session is named after this import.
+ *   OURS      An event that this import caused: the one rule is in ours.h (session, source identity, handed-over key).
  *   ROGUE     An event of ours that changed something (no error) and that no recorded write of this import explains:
  *             same operation, and no argument that contradicts the request. Rogue is never excused: DISRUPTED.
  *   ATTRIBUTED A difference is somebody's when, for every member of it that differs, an event of another principal

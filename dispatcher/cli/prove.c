@@ -242,7 +242,7 @@ static int check_trail(const struct cli *cli, const struct bundle_report *r, con
     if (!export)
         return cli_error(cli, &err);
     const json_t *payload = json_object_get(r->bundle, "payload");
-    struct reconcile_who who = reconcile_who_of(payload);
+    struct ours who = reconcile_who_of(payload);
     json_auto_t *events = reconcile_read(export);
     json_auto_t *found = reconcile(&who, json_at(payload, "ledger.lines"), events, UINT64_MAX, 0);
     size_t missing = json_array_size(json_object_get(found, "missing")),

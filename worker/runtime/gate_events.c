@@ -45,8 +45,11 @@ static struct events *region_of(struct gate *g, const char *region)
 
 static struct attribution_scope ours_of(const struct gate *g, const json_t *keys)
 {
-    return (struct attribution_scope){
-        .our_keys = keys, .our_session = json_str_at(g->import, "id"), .account_id = gate_account(g)};
+    struct attribution_scope scope = {.ours = {.import_id = json_str_at(g->import, "id")},
+                                      .account_id = gate_account(g)};
+    for (size_t i = 0; i < json_array_size(keys) && i < OURS_KEYS_MAX; i++)
+        ours_add_key(&scope.ours, json_string_value(json_array_get(keys, i)));
+    return scope;
 }
 
 /* New reference. */

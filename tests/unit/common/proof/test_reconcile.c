@@ -7,8 +7,8 @@
 #define NOW 10000000
 #define LATE 900000
 
-static const struct reconcile_who by_role = {.import_id = ID, .access_key_id = ""};
-static const struct reconcile_who by_key = {.import_id = ID, .access_key_id = "AKIAEXAMPLE"};
+static const struct ours by_role = {.import_id = ID};
+static const struct ours by_key = {.import_id = ID, .keys = {"AKIAEXAMPLE"}};
 
 static json_t *line(const char *kind, const char *key, const char *op, int at_ms, const char *request_id)
 {
@@ -178,6 +178,7 @@ static void s3_events_have_names_of_their_own(void **state)
     json_auto_t *lines = json_array(), *events = json_array();
     wrote(lines, "block", "s3:PutPublicAccessBlock", 1000000, "");
     json_array_append_new(events, event("PutBucketPublicAccessBlock", 1000000, "x"));
+    json_put_str(json_array_get(events, 0), "source", "s3.amazonaws.com");
     json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
     assert_int_equal(json_int_at(r, "matched"), 1);
     assert_int_equal(count(r, "missing") + count(r, "lacking"), 0);
@@ -206,7 +207,7 @@ static void an_export_is_read_in_all_its_forms(void **state)
         json_auto_t *events = reconcile_read(export);
         assert_int_equal(json_array_size(events), 1);
         assert_string_equal(json_str_at(events, "0.request_id"), "r1");
-        assert_true(reconcile_is_ours(&by_role, json_array_get(events, 0)));
+        assert_true(ours_caused(&by_role, json_array_get(events, 0)));
     }
     json_auto_t *rubbish = json_string("x");
     json_auto_t *none = reconcile_read(rubbish);

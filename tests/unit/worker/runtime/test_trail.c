@@ -10,7 +10,7 @@
 #define STORE_MAX 128
 #define MANY 20000u
 
-static const struct attribution_scope ours = {.our_session = "imp_1", .account_id = "111122223333"};
+static const struct attribution_scope ours = {.ours = {.import_id = "imp_1"}, .account_id = "111122223333"};
 
 /* ---- CloudTrail: one event each day, told two minutes late, forgotten after 90 days ---- */
 static json_t *event_of(unsigned day)
