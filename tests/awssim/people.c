@@ -77,10 +77,29 @@ static bool fleet_post(const char *path, json_t *body /* taken */)
     return status >= 200 && status < 300;
 }
 
+/* Between reading a task and doing it a while passes, and between two of its acts, too. The same id may stand for
+ * another task by then: the way back of the same step. */
+static bool is_still_asked(const struct person *p)
+{
+    char path[300];
+    long status;
+    if (p->task == NULL)
+        return true; /* nobody asked for it */
+    (void)snprintf(path, sizeof path, "/v1/tasks/%.160s", p->task_id);
+    json_t *now = people_get(path, &status);
+    bool is = status == 200 && svc_is(svc_text(now, "title"), svc_text(p->task, "title"));
+    json_decref(now);
+    return is;
+}
+
 bool people_act(const struct person *p, const char *what, json_t *args /* taken; may be NULL */)
 {
     char url[600];
     long status;
+    if (!is_still_asked(p)) {
+        json_decref(args);
+        return false;
+    }
     json_t *body = json_pack("{s:s, s:o}", "what", what, "args", args ? args : json_object());
     (void)snprintf(url, sizeof url, "%s/_sim/world/%s/act", people.self, p->account);
     json_t *answer = people_http("POST", url, NULL, body, &status);

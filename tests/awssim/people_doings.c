@@ -132,11 +132,17 @@ static bool undo_root_mfa(const struct person *p)
     return people_act(p, "customer.root_mfa_on", NULL);
 }
 
+/* Of the new devices the customer knows the own ones: those do not bear the operator's name. */
 static bool undo_mfa_handover(const struct person *p)
 {
-    json_t *ours = json_object_get(p->data, "operator_devices");
-    bool is_on = !json_is_true(json_object_get(p->data, "needs_own")) || people_act(p, "customer.root_mfa_on", NULL);
-    return is_on && people_act(p, "customer.root_mfa_take", ours ? json_pack("{s:O}", "devices", ours) : NULL);
+    if (json_is_true(json_object_get(p->data, "needs_own")) && !people_act(p, "customer.root_mfa_on", NULL))
+        return false;
+    json_t *theirs = json_deep_copy(json_object_get(p->data, "operator_devices")), *one;
+    size_t i;
+    json_array_foreach (json_object_get(p->data, "new_devices"), i, one)
+        if (theirs != NULL && strstr(json_string_value(one), ":mfa/operator-") != NULL)
+            json_array_append(theirs, one);
+    return people_act(p, "customer.root_mfa_take", theirs ? json_pack("{s:o}", "devices", theirs) : NULL);
 }
 
 static bool undo_root_email(const struct person *p)

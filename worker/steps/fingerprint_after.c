@@ -184,6 +184,8 @@ static enum step_result run(struct step *s)
     TRY(gather(s, &in));
     json_t *verdict = step_keep(s, verdict_of(&in));
     const json_t *open = step_keep(s, open_of(verdict));
+    if (step_is_undo(s)) /* also while it is held */
+        step_set(s, "remains", undo_root_remains(s, before, after, in.events));
     if (json_array_size(open) == 0) {
         set_verdict(s, after, patches, verdict, false);
         return STEP_DONE;

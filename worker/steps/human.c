@@ -127,6 +127,12 @@ const json_t *human_root_before(const json_t *fingerprint_before)
                            "root"); /* the section's name has a dot: no path */
 }
 
+uint64_t human_taken_ms(const json_t *fingerprint_before)
+{
+    int64_t began_ms = json_int_at(fingerprint_before, "began_ms"); /* older ones do not say */
+    return (uint64_t)(began_ms ? began_ms : json_int_at(fingerprint_before, "fingerprint.taken_ms"));
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

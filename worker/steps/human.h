@@ -45,6 +45,8 @@ void human_take_word(struct step *s, const json_t *word);
 json_t *human_root_devices(const json_t *facts);
 /* The value "root" of section iam.account in fingerprint_before's result: {mfa, access_keys, devices}. */
 const json_t *human_root_before(const json_t *fingerprint_before);
+/* When that fingerprint was begun: what happened before it is in it. */
+uint64_t human_taken_ms(const json_t *fingerprint_before);
 /* Addresses are compared without regard to the case of ASCII letters, as AWS does. */
 bool human_is_same_email(const char *a, const char *b);
 /* Milliseconds from `at_ms` until the next staffed minute; 0 inside one or when `staffed` is absent. */

@@ -177,28 +177,35 @@ static enum step_result run(struct step *s)
 /* ---- Undo: the operator's devices go, by the customer's hand, when the customer has the address and password again
  * ---- */
 
-static enum step_result ask_back(struct step *s, const struct root_devices *d, const json_t *ours)
+/* `strange` may be the customer's: then they stay, by the customer's word, and the proof lists them. */
+static enum step_result ask_back(struct step *s, const struct root_devices *d, const json_t *ours,
+                                 const json_t *strange)
 {
     bool needs_own = root_devices_had_any(d) && !root_devices_has_theirs(d);
+    bool needs_word = json_array_size(strange) > 0;
     return human_ask(
-        s, &(struct human_task){
-               .party = "customer",
-               .title = "Remove the operator's second factor from the root user",
-               .actions = {"Sign in as the root user with your own password and open the page behind the link.",
-                           needs_own ? "First press \"Assign MFA device\" and register your own device."
-                                     : "Look at the list: your own device must stand there before you remove any.",
-                           json_array_size(ours) ? "Select each device that is not yours and press Remove."
-                                                 : "Nothing of the operator's is listed any more."},
-               .link = "https://us-east-1.console.aws.amazon.com/iam/home#/security_credentials",
-               .check =
-                   "AWS must show that the operator's devices are gone and that the root user is protected as before.",
-               .worst = "Until then the operator's device still opens the account together with the password. Never "
-                        "remove your own.",
-               .undo = "Register a device again on the same page.",
-               .due_hours = 120,
-               .opened_ms = human_opened(s),
-               .data = json_make("{s:O,s:s,s:b,s:b}", "operator_devices", ours, "account_id", step_var(s, "account_id"),
-                                 "needs_own", (int)needs_own, "undo", 1)});
+        s,
+        &(struct human_task){
+            .party = "customer",
+            .title = "Remove the operator's second factor from the root user",
+            .actions = {"Sign in as the root user with your own password and open the page behind the link.",
+                        needs_own ? "First press \"Assign MFA device\" and register your own device."
+                                  : "Look at the list: your own device must stand there before you remove any.",
+                        json_array_size(ours) || needs_word ? "Select each device that is not yours and press Remove."
+                                                            : "Nothing of the operator's is listed any more.",
+                        needs_word ? "New devices are there: keep your own, remove what is not yours, and say so."
+                                   : NULL},
+            .link = "https://us-east-1.console.aws.amazon.com/iam/home#/security_credentials",
+            .check =
+                "AWS must show that the operator's devices are gone and that the root user is protected as before.",
+            .worst = "Until then the operator's device still opens the account together with the password. Never "
+                     "remove your own.",
+            .undo = "Register a device again on the same page.",
+            .due_hours = 120,
+            .opened_ms = human_opened(s),
+            .attest = needs_word,
+            .data = json_make("{s:O,s:O,s:s,s:b,s:b}", "operator_devices", ours, "new_devices", strange, "account_id",
+                              step_var(s, "account_id"), "needs_own", (int)needs_own, "undo", 1)});
 }
 
 static enum step_result undo(struct step *s)
@@ -209,11 +216,16 @@ static enum step_result undo(struct step *s)
     uint64_t since_ms = asked_ms ? asked_ms : opened_ms;
     TRY(root_devices_read(s, since_ms, &d));
     json_t *ours = step_keep(s, root_devices_ours(&d, step_result_of(s, "root_mfa_handover"), since_ms));
+    json_t *strange = step_keep(s, root_devices_strange(&d));
+    const json_t *word = json_array_size(strange) ? human_word(s, opened_ms) : NULL;
     bool is_protected = !root_devices_had_any(&d) || root_devices_has_theirs(&d);
-    if (json_array_size(ours) || !is_protected)
-        return ask_back(s, &d, ours);
+    if (json_array_size(ours) || !is_protected || (json_array_size(strange) && !word))
+        return ask_back(s, &d, ours, strange);
     step_set(s, "root", shape_root(d.summary, d.devices));
+    step_set(s, "root_seen_ms", json_integer((json_int_t)step_now(s, "root-seen")));
     step_grade(s, "probed");
+    if (word)
+        human_take_word(s, word);
     return STEP_DONE;
 }
 

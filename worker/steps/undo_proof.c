@@ -1,7 +1,12 @@
 #include "worker/steps/undo_proof.h"
 
 #include "worker/steps/fingerprint_shape.h"
+#include "worker/steps/human.h"
 #include "worker/steps/ownership.h"
+#include "worker/steps/root_devices.h"
+
+#define ROOT_SECTION "iam.account"
+#define ROOT_KEY "root"
 
 struct proof {
     const json_t *before, *after;
@@ -11,6 +16,11 @@ struct proof {
 static const json_t *entry(const json_t *fingerprint, const char *section, const char *key)
 {
     return json_object_get(json_object_get(json_object_get(fingerprint, "sections"), section), key);
+}
+
+static bool is_root(const char *section, const char *key)
+{
+    return str_eq(section, ROOT_SECTION) && str_eq(key, ROOT_KEY);
 }
 
 /* The entry may be what it is now. */
@@ -33,17 +43,25 @@ static void let_remains_pass(struct step *s, struct proof *p)
     const json_t *one = NULL, *in = NULL, *all = step_keep(s, undo_remains(s));
     json_array_foreach ((json_t *)(uintptr_t)all, i, one)
         json_array_foreach (json_object_get(one, "in"), k, in)
-            let_pass(s, p, json_str_at(in, "section"), json_str_at(in, "key"));
+            if (!is_root(json_str_at(in, "section"), json_str_at(in, "key"))) /* it has a rule of its own */
+                let_pass(s, p, json_str_at(in, "section"), json_str_at(in, "key"));
 }
 
-/* The customer's device may be another one than before; that root is protected as before was the step's own check. */
-static void let_root_pass(struct step *s, struct proof *p)
+/* Devices may be others than before, as the last step that looked at them saw them (root_mfa_handover's undo): each of
+ * them is listed (undo_root_remains). A second factor that is missing and access keys are never let pass, and what came
+ * after that look is somebody's or unexplained, like anything else. */
+static void let_devices_pass(struct proof *p, const json_t *handover)
 {
-    const json_t *root = json_object_get(step_undo_of(s, "root_mfa_handover"), "root");
-    const json_t *had = entry(p->before, "iam.account", "root"), *now = entry(p->after, "iam.account", "root");
-    if (root && json_equal(root, now) && json_bool_at(had, "mfa") == json_bool_at(now, "mfa") &&
-        json_bool_at(had, "access_keys") == json_bool_at(now, "access_keys"))
-        let_pass(s, p, "iam.account", "root");
+    const json_t *seen = json_at(handover, "root.devices"), *had = entry(p->before, ROOT_SECTION, ROOT_KEY);
+    if (!seen || !had || json_equal(seen, json_object_get(had, "devices")))
+        return;
+    json_t *expected = json_deep_copy(had);
+    json_put(expected, "devices", same(seen));
+    json_object_set_new(p->seen, ROOT_SECTION "/" ROOT_KEY, json_true());
+    shape_put(p->patches, p->before, ROOT_SECTION, ROOT_KEY, expected);
+    /* Seen right: people's hands are at work on root, not our software, which a later difference must not accuse. */
+    int64_t seen_ms = json_int_at(handover, "root_seen_ms");
+    json_put_int(json_array_get(p->patches, json_array_size(p->patches) - 1), "seen_ms", seen_ms ? seen_ms : 1);
 }
 
 /* What was accepted with a reason is not asked about again, as long as it has not changed since. */
@@ -65,9 +83,19 @@ json_t *undo_proof_patches(struct step *s, const json_t *before, const json_t *a
 {
     struct proof p = {.before = before, .after = after, .patches = json_array(), .seen = step_keep(s, json_object())};
     let_remains_pass(s, &p);
-    let_root_pass(s, &p);
+    let_devices_pass(&p, step_undo_of(s, "root_mfa_handover"));
     let_accepted_pass(s, &p);
     return p.patches;
+}
+
+json_t *undo_root_remains(struct step *s, const json_t *before, const json_t *after, const json_t *events)
+{
+    const json_t *handover = step_result_of(s, "root_mfa_handover");
+    return root_devices_remain(&(struct root_end){.had = entry(before, ROOT_SECTION, ROOT_KEY),
+                                                  .has = entry(after, ROOT_SECTION, ROOT_KEY),
+                                                  .events = events,
+                                                  .ours = json_object_get(handover, "operator_devices"),
+                                                  .taken_ms = human_taken_ms(step_result_of(s, "fingerprint_before"))});
 }
 
 json_t *undo_remains(const struct step *s)

@@ -15,6 +15,7 @@
 
 struct fake_host {
     json_t *world, *import, *results, *signals, *writes;
+    json_t *undone; /* set: the step is played in an undo */
     const char *asked[FAKE_CALLS_MAX];
     struct step_call *waiting[FAKE_CALLS_MAX];
     size_t first, last, call_count;
@@ -205,6 +206,8 @@ static void fake_run(struct fake_host *h, const struct step_def *def)
                                      .results = h->results,
                                      .signals = h->signals,
                                      .writes = h->writes,
+                                     .undone = h->undone,
+                                     .is_undo = h->undone != NULL,
                                      .journal = h->journal,
                                      .has_task = h->has_task,
                                      .fence = 1,
@@ -242,6 +245,7 @@ static inline void fake_done(struct fake_host *h)
     json_decref(h->results);
     json_decref(h->signals);
     json_decref(h->writes);
+    json_decref(h->undone);
     json_decref(h->result);
     json_decref(h->task);
     json_decref(h->error);
