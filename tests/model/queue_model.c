@@ -17,7 +17,6 @@
  *   live     the import can still be completed */
 #include "model.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,18 +184,16 @@ static void found(const struct state *now, const char *fmt, ...) __attribute__((
 static void found(const struct state *now, const char *fmt, ...)
 {
     struct state s = *now, other;
-    char text[80];
     va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     forget(&s.master);
     forget(&s.replica);
     for (int i = 0; i < WORKERS; i++)
         if (s.worker[i].pc != SAVING && s.worker[i].pc != MAY_CALL)
             s.worker[i].intent_age = 0;
     swap_workers(&s, &other);
-    model_found(memcmp(&s, &other, sizeof s) <= 0 ? &s : &other, "%s", text);
+    va_start(args, fmt);
+    model_found(memcmp(&s, &other, sizeof s) <= 0 ? &s : &other, fmt, args);
+    va_end(args);
 }
 
 static void tick_db(struct db *db)
@@ -508,6 +505,10 @@ int main(int argc, char **argv)
         *rule = false;
     struct state start;
     memset(&start, 0, sizeof start);
-    return model_search(
-        &(struct model_options){.expand = expand, .judge = judge, .is_end = is_end, .bytes = sizeof start}, &start);
+    return model_search(&(struct model_options){.expand = expand,
+                                                .judge = judge,
+                                                .is_end = is_end,
+                                                .bytes = sizeof start,
+                                                .live = "live: the import cannot be completed any more"},
+                        &start);
 }

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The swap form holds in every state of the model, and each rule is needed: without it the model finds the fault named.
+set -euo pipefail
+model=$1/swap_model
+needs() { # rule, the fault that its absence brings, options
+    local out code=0
+    out=$("$model" --without "$1" "${@:3}") || code=$?
+    [ $code = 1 ] && grep -q "^$2:" <<<"$out" || { echo "without $1: expected a fault of '$2', got (exit $code): $out"; exit 1; }
+    echo "without $1${3:+ (${*:3})}: $(head -n 1 <<<"$out")"
+}
+needs nonce holder
+needs claimed once
+needs stamp equal
+needs stamp decided --ignore equal
+needs compare equal
+needs compare decided --ignore equal
+needs wait-cancel decided
+needs wait-finish kept
+needs wait-intent decided
+needs wait-intent effect --without cancel
+needs age effect
+needs signing effect
+"$model" --without cancel # live: it can be completed, not only cancelled
+"$model"
