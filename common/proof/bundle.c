@@ -2,6 +2,7 @@
 #include "common/proof/bundle.h"
 
 #include "common/proof/ledger_chain.h"
+#include "common/proof/run_figures.h"
 
 #define LOOSE(p) ((json_t *)(uintptr_t)(p))
 
@@ -153,16 +154,30 @@ static json_t *roots_of(const json_t *lines)
     return roots;
 }
 
+/* The prediction as it stands, beside what the ledger says of the same things. */
+static json_t *rehearsal_of(const json_t *payload)
+{
+    const json_t *predicted = json_at(payload, "rehearsal.predicted");
+    if (!json_is_object(predicted))
+        return json_null();
+    json_t *real = run_figures(json_at(payload, "ledger.lines"));
+    json_put(real, "end",
+             json_make("{s:s,s:s}", "state", json_str_at(payload, "import.state"), "verdict",
+                       json_str_at(bundle_step(payload, "fingerprint_after"), "result.verdict")));
+    return json_make("{s:O,s:o}", "predicted", predicted, "real", real);
+}
+
 json_t *bundle_derived(const json_t *payload)
 {
     const json_t *lines = json_at(payload, "ledger.lines");
     char root[65];
     json_t *heads = ledger_heads(lines, NULL);
     ledger_root(heads, root);
-    return json_make("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "plan", plan_of(payload), "human_steps",
+    return json_make("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "plan", plan_of(payload), "human_steps",
                      human_steps_of(payload), "exposure", exposure_of(payload), "closing_writes",
                      json_copy_or_null(fact(payload, "credential_retire", "closing")), "verdict",
-                     verdict_summary(payload), "roots_issued", roots_of(lines), "heads", heads, "root", root);
+                     verdict_summary(payload), "roots_issued", roots_of(lines), "rehearsal", rehearsal_of(payload),
+                     "heads", heads, "root", root);
 }
 
 /* ---- Making it ---- */
@@ -234,6 +249,7 @@ json_t *bundle_payload(const struct bundle_parts *parts)
         (void)json_array_append_new(steps, step_entry(payload, step, parts->playbook));
     json_put(payload, "steps", steps);
     move_up(payload);
+    json_put(payload, "rehearsal", json_copy_or_null(parts->rehearsal));
     json_t *derived = bundle_derived(payload), *ledger = json_object_get(payload, "ledger");
     json_put(ledger, "heads", json_incref(json_object_get(derived, "heads")));
     json_put(ledger, "root", json_incref(json_object_get(derived, "root")));

@@ -17,6 +17,8 @@
  * sure we are, by which event exposure        {opened_ms, closed_ms, ms} or null    closing_writes  the writes after
  * the last look verdict         {verdict, before, after, expected, accepted} or null roots_issued    [{root, at_ms, to,
  * by, counts}]: roots that were handed out on the way
+ *   rehearsal       {predicted, real} or null when nobody rehearsed: {reads, writes: ["step op key"], failures, ms,
+ * end}; predicted has made_ms, too, and is the operator's word; real follows from the ledger
  *
  * To say nothing twice, {"$in": "fingerprints.before"} (.after, or "patches") stands in a result for what moved up. */
 #pragma once
@@ -26,10 +28,11 @@
 #define BUNDLE_FORMAT "orgimport-bundle@1"
 #define BUNDLE_BYTES_MAX ((size_t)256 << 20)
 
-struct bundle_parts {       /* borrowed */
-    const json_t *import;   /* as queue_get() gives it, with all results in full */
-    const json_t *lines;    /* of its ledger, as stored */
-    const json_t *playbook; /* the one that the document names */
+struct bundle_parts {        /* borrowed */
+    const json_t *import;    /* as queue_get() gives it, with all results in full */
+    const json_t *lines;     /* of its ledger, as stored */
+    const json_t *playbook;  /* the one that the document names */
+    const json_t *rehearsal; /* {predicted} or NULL */
 };
 /* New reference. */
 json_t *bundle_payload(const struct bundle_parts *parts);
@@ -38,8 +41,8 @@ json_t *bundle_facts(const json_t *payload, const json_t *step, const char *whic
 const json_t *bundle_step(const json_t *payload, const char *name); /* NULL when there is none */
 /* The last line of a step that tells how it ended; NULL when there is none. Borrowed. */
 const json_t *bundle_outcome(const json_t *payload, const char *step, bool is_undo);
-/* {plan, human_steps, exposure, closing_writes, verdict, roots_issued, heads, root} made from the rest. New reference.
- */
+/* {plan, human_steps, exposure, closing_writes, verdict, roots_issued, rehearsal, heads, root} made from the rest. New
+ * reference. */
 json_t *bundle_derived(const json_t *payload);
 /* What is signed. */
 void bundle_signed_bytes(const json_t *payload, struct str *out);

@@ -52,11 +52,14 @@ static void check_shape(const json_t *bundle, json_t *problems)
     check_members(json_object_get(bundle, "signature"), "the signature", "alg,key_id,public_key,value", problems);
     check_members(payload, "the payload",
                   "import,playbook,steps,fingerprints,patches,ledger,plan,human_steps,exposure,closing_writes,verdict,"
-                  "roots_issued",
+                  "roots_issued,rehearsal",
                   problems);
     check_members(json_object_get(payload, "import"), "the import", "id,state,created_ms,ended_ms,document", problems);
     check_members(json_object_get(payload, "ledger"), "the ledger", "lines,heads,root", problems);
     check_members(json_object_get(payload, "fingerprints"), "the fingerprints", "before,after", problems);
+    if (json_is_object(json_at(payload, "rehearsal.predicted")))
+        check_members(json_at(payload, "rehearsal.predicted"), "the prediction", "made_ms,end,reads,writes,failures,ms",
+                      problems);
     const json_t *steps = json_object_get(payload, "steps");
     for (size_t i = 0; i < json_array_size(steps); i++)
         check_members(json_array_get(steps, i), "a step", "name,item,kind,title,party,state,result,undo", problems);

@@ -339,7 +339,8 @@ static void check_closing(const json_t *payload, struct bundle_report *r)
 /* What is there for readers must be what follows from the rest. */
 static void check_derived(const json_t *payload, struct bundle_report *r)
 {
-    static const char *const names[] = {"plan", "human_steps", "exposure", "closing_writes", "verdict", "roots_issued"};
+    static const char *const names[] = {"plan",    "human_steps",  "exposure", "closing_writes",
+                                        "verdict", "roots_issued", "rehearsal"};
     json_auto_t *derived = bundle_derived(payload);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (!is_equal(json_object_get(derived, names[i]), json_object_get(payload, names[i])))

@@ -272,11 +272,13 @@ void report_html(const struct bundle_report *checked, struct str *out)
     facts(payload, out);
     html(out, "<nav><a href=\"#changes\">What changed</a><a href=\"#roles\">What the roles can do</a><a "
               "href=\"#people\">Who did "
-              "what</a><a href=\"#log\">Every call</a><a href=\"#leave\">How to leave</a><a href=\"#proof\">Check it "
+              "what</a><a href=\"#rehearsal\">Rehearsal and reality</a><a href=\"#log\">Every call</a><a "
+              "href=\"#leave\">How to leave</a><a href=\"#proof\">Check it "
               "yourself</a></nav>\n");
     report_changes(checked, out);
     report_roles(payload, out);
     report_tasks(payload, out);
+    report_rehearsal(payload, out);
     leave(payload, out);
     proof(checked, payload, out);
     report_log(payload, out);

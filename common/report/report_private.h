@@ -22,4 +22,5 @@ extern const char report_style[];
 void report_changes(const struct bundle_report *checked, struct str *out);
 void report_roles(const json_t *payload, struct str *out);
 void report_tasks(const json_t *payload, struct str *out);
+void report_rehearsal(const json_t *payload, struct str *out);
 void report_log(const json_t *payload, struct str *out);

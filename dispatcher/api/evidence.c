@@ -7,6 +7,7 @@
 #include "common/proof/ledger_chain.h"
 #include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/loose.h"
+#include "dispatcher/planner/rehearsal.h"
 
 #include <stdio.h>
 
@@ -51,7 +52,7 @@ static void read_lines(struct api *api, const char *import_id, lines_fn *done, v
 /* ---- The bundle ---- */
 struct evidence {
     struct op *op;
-    json_t *import, *lines;
+    json_t *import, *lines, *rehearsal;
     int tries;
 };
 
@@ -63,6 +64,7 @@ static void evidence_end(struct evidence *e, const struct err *err)
         op_fail(e->op, err, NULL);
     json_decref(e->import);
     json_decref(e->lines);
+    json_decref(e->rehearsal);
     mem_free(e);
 }
 
@@ -77,8 +79,8 @@ static const json_t *playbook_of(const struct api *api, const json_t *doc)
 static void reply(struct evidence *e, const json_t *playbook)
 {
     struct api *api = e->op->api;
-    json_auto_t *payload =
-        bundle_payload(&(struct bundle_parts){.import = e->import, .lines = e->lines, .playbook = playbook});
+    json_auto_t *payload = bundle_payload(&(struct bundle_parts){
+        .import = e->import, .lines = e->lines, .playbook = playbook, .rehearsal = e->rehearsal});
     json_auto_t *signature = sign_key_public(api->signing_key);
     AUTO_STR struct str text;
     struct err err = {0};
@@ -128,6 +130,18 @@ static void looked_again(void *arg, const struct err *err, json_t *value)
     }
 }
 
+static void rehearsal_came(void *arg, const struct err *err, const json_t *predicted)
+{
+    struct evidence *e = arg;
+    if (err) {
+        evidence_end(e, err);
+        return;
+    }
+    json_decref(e->rehearsal);
+    e->rehearsal = predicted ? rehearsal_for_bundle(predicted) : NULL;
+    queue_get(e->op->api->store->queue, e->op->import_id, looked_again, e);
+}
+
 static void lines_came(void *arg, const struct err *err, json_t *lines)
 {
     struct evidence *e = arg;
@@ -135,7 +149,7 @@ static void lines_came(void *arg, const struct err *err, json_t *lines)
     if (err)
         evidence_end(e, err);
     else
-        queue_get(e->op->api->store->queue, e->op->import_id, looked_again, e);
+        rehearsal_predicted(e->op->api, json_object_get(e->import, "doc"), rehearsal_came, e);
 }
 
 static void import_came(void *arg, const struct err *err, const json_t *value)

@@ -19,5 +19,8 @@ typedef void import_fetch_fn(void *arg, const struct err *err, const json_t *val
 void import_fetch(struct api *api, const char *import_id, bool all_results, import_fetch_fn *done, void *arg);
 /* The same with the big results of these steps only (comma list, static text). */
 void import_fetch_steps(struct api *api, const char *import_id, const char *steps, import_fetch_fn *done, void *arg);
+/* What a rehearsal of this organization said, NULL when nobody rehearsed. Borrowed. */
+typedef void rehearsal_predicted_fn(void *arg, const struct err *err, const json_t *predicted);
+void rehearsal_predicted(struct api *api, const json_t *doc, rehearsal_predicted_fn *done, void *arg);
 /* Keeps what lists need of a document ({external_ref, steps}); later looked up without reading the import again. */
 void import_remember(struct api *api, const char *import_id, const json_t *doc);

@@ -42,7 +42,33 @@ static const struct playbook *playbook_of(const struct api *api, const json_t *d
     return NULL;
 }
 
-static void predicted_read(void *arg, const struct err *err, const redisReply *reply)
+/* ---- Reading a prediction ---- */
+struct prediction {
+    rehearsal_predicted_fn *tell;
+    void *arg;
+};
+
+static void prediction_read(void *arg, const struct err *err, const redisReply *reply)
+{
+    struct prediction *p = arg;
+    struct err why = {0};
+    const char *text = err ? "" : store_text(reply);
+    json_auto_t *value = *text ? json_read(text, strlen(text), 0, &why) : NULL;
+    p->tell(p->arg, err, value);
+    mem_free(p);
+}
+
+void rehearsal_predicted(struct api *api, const json_t *doc, rehearsal_predicted_fn *tell, void *arg)
+{
+    struct prediction *p = MEM_NEW(struct prediction);
+    char field[40];
+    *p = (struct prediction){tell, arg};
+    account_field(doc, field);
+    store_command(api->store, "HGET", "rehearsals", 1, (const char *[]){field}, prediction_read, p);
+}
+
+/* ---- GET ---- */
+static void predicted_read(void *arg, const struct err *err, const json_t *predicted)
 {
     struct rehearsal *r = arg;
     struct err why = {0};
@@ -51,14 +77,12 @@ static void predicted_read(void *arg, const struct err *err, const redisReply *r
         return;
     }
     const json_t *doc = json_at(r->value, "doc");
-    const char *text = store_text(reply);
-    json_t *predicted = *text ? json_read(text, strlen(text), 0, &why) : NULL;
     json_t *real = rehearsal_summary(r->value, r->lines, playbook_of(r->op->api, doc));
     bool is_over = str_in_list("completed,failed,held,cancelled", json_str_at(real, "end.state")) &&
                    str_starts(json_str_at(doc, "playbook"), "payer-handover@");
     json_t *out = json_make("{s:s,s:s}", "object", "rehearsal", "import_id", r->op->import_id);
     json_put(out, "comparison", predicted && is_over ? rehearsal_compare(predicted, real) : json_null());
-    json_put(out, "predicted", predicted ? predicted : json_null());
+    json_put(out, "predicted", json_copy_or_null(predicted));
     json_put(out, "real", real);
     if (r->wants_seed) {
         json_t *seed = rehearsal_seed(r->value, &why);
@@ -88,9 +112,7 @@ static void page_read(void *arg, const struct err *err, json_t *page)
                      r);
         return;
     }
-    char field[40];
-    account_field(json_at(r->value, "doc"), field);
-    store_command(r->op->api->store, "HGET", "rehearsals", 1, (const char *[]){field}, predicted_read, r);
+    rehearsal_predicted(r->op->api, json_at(r->value, "doc"), predicted_read, r);
 }
 
 static void import_read(void *arg, const struct err *err, const json_t *value)
@@ -131,7 +153,7 @@ static void stored(void *arg, const struct err *err, const redisReply *reply)
 static bool is_summary(const json_t *body)
 {
     static const char known[] = "end,writes,calls,calls_by_step,tasks,root,digests,critical_path_ms,elapsed_ms,effects,"
-                                "made_at,fidelity";
+                                "made_at,fidelity,failures";
     const char *key;
     json_t *value;
     json_object_foreach (loose(body), key, value)

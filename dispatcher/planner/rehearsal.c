@@ -2,6 +2,7 @@
 #include "dispatcher/planner/rehearsal.h"
 
 #include "common/base/mem.h"
+#include "common/proof/run_figures.h"
 #include "dispatcher/planner/import_steps.h"
 #include "dispatcher/planner/loose.h"
 
@@ -34,27 +35,11 @@ static json_t *end_of(const json_t *value)
                      "findings", findings, "verdict", verdict);
 }
 
-/* A write recorded as done. Mail and undo are no part of what is predicted. */
-static bool is_write(const json_t *line)
-{
-    return str_eq(json_str_at(line, "kind"), "answer") && !str_starts(json_str_at(line, "op"), "runtime:") &&
-           !str_starts(json_str_at(line, "key"), "undo/");
-}
-
-static const char *digest_tail(const char *key)
-{
-    const char *slash = strrchr(key, '/');
-    return slash && strlen(slash + 1) == 8 && strspn(slash + 1, "0123456789abcdef") == 8 ? slash : NULL;
-}
-
-/* Keys end in a digest of what was seen before a repair: of the same thing with another request id or date it is
- * another one, so it does not count. */
 static json_t *write_of(const json_t *line)
 {
-    const char *key = json_str_at(line, "key"), *tail = digest_tail(key);
+    const char *key = json_str_at(line, "key");
     return json_make("{s:s,s:s,s:o,s:s}", "step", json_str_at(line, "step"), "op", json_str_at(line, "op"), "key",
-                     tail ? json_stringn(key, (size_t)(tail - key)) : json_string(key), "args",
-                     json_str_at(line, "args"));
+                     json_stringn(key, run_key_len(key)), "args", json_str_at(line, "args"));
 }
 
 static void count_call(json_t *calls, json_t *by_step, const char *step, const char *op, int64_t n, bool is_read)
@@ -81,7 +66,7 @@ static void walk_line(struct walk *w, const json_t *line)
     size_t i;
     w->first_ms = !w->first_ms || at < w->first_ms ? at : w->first_ms;
     w->last_ms = at > w->last_ms ? at : w->last_ms;
-    if (is_write(line)) {
+    if (run_line_is_write(line)) {
         (void)json_array_append_new(w->writes, write_of(line));
         count_call(w->calls, w->by_step, step, json_str_at(line, "op"), 1, false);
     }
@@ -127,6 +112,8 @@ json_t *rehearsal_summary(const json_t *value, const json_t *lines, const struct
                             (json_int_t)critical_path_ms(playbook, w.by_step), "elapsed_ms",
                             (json_int_t)(w.last_ms - w.first_ms));
     json_put(out, "calls_by_step", w.by_step);
+    json_auto_t *figures = run_figures(lines);
+    json_put_int(out, "failures", json_int_at(figures, "failures"));
     return out;
 }
 
@@ -135,6 +122,22 @@ json_t *rehearsal_summary(const json_t *value, const json_t *lines, const struct
 static char *name_of(const json_t *write)
 {
     return mem_printf("%s %s %s", json_str_at(write, "step"), json_str_at(write, "op"), json_str_at(write, "key"));
+}
+
+json_t *rehearsal_for_bundle(const json_t *predicted)
+{
+    json_t *writes = json_array(), *write = NULL;
+    size_t i;
+    json_array_foreach (loose(json_at(predicted, "writes")), i, write) {
+        AUTO_FREE char *name = name_of(write);
+        (void)json_array_append_new(writes, json_string(name));
+    }
+    json_sort_by(writes, NULL);
+    return json_make("{s:{s:I,s:o,s:I,s:o,s:o,s:I}}", "predicted", "made_ms",
+                     (json_int_t)json_int_at(predicted, "made_at"), "end", json_copy_or_null(json_at(predicted, "end")),
+                     "reads", (json_int_t)json_int_at(predicted, "calls.reads"), "writes", writes, "failures",
+                     json_copy_or_null(json_at(predicted, "failures")), "ms",
+                     (json_int_t)json_int_at(predicted, "critical_path_ms"));
 }
 
 /* {name: how often}, and the digests of arguments by name. */

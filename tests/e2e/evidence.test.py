@@ -209,6 +209,7 @@ def report_is_made_offline(ref, folder, secrets):
     page = open(one, encoding="utf-8").read()
     assert page == open(other, encoding="utf-8").read()
     assert "Nothing was disrupted" in page and "What each role can do" in page and "exactly what was sent" in page
+    assert "No rehearsal was made of this import." in page
     for never in ["<script", "src=", "url(", "@import", *secrets]:
         assert never not in page, never
 

@@ -1,6 +1,7 @@
 """Rehearsal: a recorded organization, played against a simulated copy, predicts the real run: every write (operation, key,
 arguments), the end and its code. Kinds that complete, that are held, that fail late; and, from a request's file before
 anything is submitted, kinds that fail early. ORGIMPORT_FULL=1 takes all kinds. Arg 1: folder of the programs."""
+import copy
 import json
 import os
 import shutil
@@ -8,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+for folder in ("../lib", "../tools"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), folder))
+import verify_bundle  # noqa: E402
 from demo_cli import Demo, http  # noqa: E402
 from fleet import until  # noqa: E402
 
@@ -92,6 +95,38 @@ def finished_imports_are_predicted(fleet, worlds):
         print("%-26s %s %s, %d writes, as predicted" % (world["kind"], outcome["end"]["state"], outcome["end"]["code"], len(outcome["writes"])))
 
 
+def bundle_and_page_show_both(fleet, ref):
+    """The prediction beside reality, signed; reality is counted again by both readers."""
+    bundle, page, key = os.path.join(WORK, "b.json"), os.path.join(WORK, "b.html"), json.loads(run("keys", "--output", "json").stdout)["signing"]["public_key"]
+    run("evidence", ref, "--out", bundle, "--html", page)
+    run("verify", bundle, "--key", key)
+    with open(bundle, "rb") as file:
+        raw = file.read()
+    assert verify_bundle.check(raw, key) == "PROVEN"
+    payload, whole = json.loads(raw)["payload"], fleet.get("/v1/imports/%s/rehearsal" % fleet.import_of(ref)["id"])
+    both = payload["rehearsal"]
+    for which in ("predicted", "real"):
+        told = whole[which]
+        assert both[which]["reads"] == told["calls"]["reads"] and len(both[which]["writes"]) == len(told["writes"]), (which, both[which])
+        assert both[which]["failures"] == told["failures"] and both[which]["end"]["verdict"] == told["end"]["verdict"] == "PROVEN", (which, both[which])
+    assert both["predicted"]["ms"] == whole["predicted"]["critical_path_ms"] and both["predicted"]["writes"] == both["real"]["writes"]
+    for member, value in (("reads", 1), ("writes", []), ("failures", 99), ("ms", 1), ("end", {"state": "completed", "verdict": "?"})):
+        bad = copy.deepcopy(payload)
+        bad["rehearsal"]["real"][member] = value
+        try:
+            verify_bundle.check_rehearsal(bad)
+            raise SystemExit("not found: %s" % member)
+        except AssertionError:
+            pass
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    assert "Every write that was foretold was made, and no other." in text and "No rehearsal was made" not in text
+    for number in (both["predicted"]["reads"], both["real"]["reads"]):
+        assert "<td>%d</td>" % number in text, number
+    if os.environ.get("KEEP_PAGE"):
+        shutil.copy(page, os.environ["KEEP_PAGE"])
+
+
 def failures_are_predicted_before(fleet, kinds):
     for index, (kind, code) in enumerate(kinds):
         world = http("POST", fleet.sim + "/_sim/world", {"kind": kind, "seed": 40 + index})
@@ -127,6 +162,7 @@ def main():
     fleet = Fleet()
     worlds = [w for w in http("GET", fleet.sim + "/_sim/worlds") if w.get("external_ref")]
     finished_imports_are_predicted(fleet, worlds)
+    bundle_and_page_show_both(fleet, next(w["external_ref"] for w in worlds if w["kind"] == "healthy"))
     early = EARLY + (EARLY_MORE if FULL else [])
     failures_are_predicted_before(fleet, early)
     without_a_fingerprint_it_says_so(fleet, "early-" + early[0][0].replace("_", "-"))

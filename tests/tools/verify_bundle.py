@@ -4,6 +4,8 @@
 import base64
 import hashlib
 import json
+import pathlib
+import re
 import sys
 
 FORMAT = "orgimport-bundle@1"
@@ -21,12 +23,8 @@ def add(a, b):
 
 
 def times(n, point):
-    total = (0, 1, 1, 0)
-    while n:
-        if n & 1:
-            total = add(total, point)
-        point, n = add(point, point), n >> 1
-    return total
+    rest = times(n >> 1, add(point, point)) if n > 1 else (0, 1, 1, 0)
+    return add(rest, point) if n & 1 else rest
 
 
 def point_of(raw):
@@ -34,8 +32,7 @@ def point_of(raw):
     sign, y = y >> 255, y & (2**255 - 1)
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(square, (P + 3) // 8, P)
-    if (x * x - square) % P:
-        x = x * pow(2, (P - 1) // 4, P) % P
+    x = x * pow(2, (P - 1) // 4, P) % P if (x * x - square) % P else x
     if y >= P or (x * x - square) % P or (x == 0 and sign):
         raise ValueError("not a point")
     x = P - x if x & 1 != sign else x
@@ -47,15 +44,13 @@ def is_signed(public_key, message, signature):
     h = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % Q
     base = point_of((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
     left, right = times(s, base), add(r, times(h, a))
-    same = (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
-    return len(signature) == 64 and s < Q and same
+    return len(signature) == 64 and s < Q and all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
 
 
 def canonical(value):
     """RFC 8785 for what bundles hold: members by UTF-16 code units, integers, no other numbers."""
     if isinstance(value, dict):
-        ordered = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
-        return "{" + ",".join(canonical(k) + ":" + canonical(v) for k, v in ordered) + "}"
+        return "{" + ",".join(canonical(k) + ":" + canonical(v) for k, v in sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(canonical, value)) + "]"
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -85,8 +80,7 @@ def check_ledger(payload):
     heads, document = {}, digest(payload["import"]["document"])
     for line in payload["ledger"]["lines"]:
         name, before = line["step"], heads.get(line["step"], {"n": 0, "hash": "", "fence": ""})
-        bare = {key: value for key, value in line.items() if key != "hash"}
-        need(digest(bare) == line["hash"], "a line of %s does not match its hash" % name)
+        need(digest({key: value for key, value in line.items() if key != "hash"}) == line["hash"], "a line of %s does not match its hash" % name)
         need(line["n"] == before["n"] + 1 and line["prev"] == before["hash"], "a chain is cut: " + name)
         need(not before["fence"] or line.get("fence", "") >= before["fence"], "a fence goes back: " + name)
         need(not name or line["n"] > 1 or line.get("import") == document, "a chain of another document: " + name)
@@ -95,8 +89,18 @@ def check_ledger(payload):
     need(heads == payload["ledger"]["heads"] and root_of(heads) == payload["ledger"]["root"], "the root does not follow")
     by_place = {(line["step"], line["n"]): line["hash"] for line in payload["ledger"]["lines"]}
     for issued in payload["roots_issued"]:
-        then = {name: {"n": n, "hash": by_place[name, n]} for name, n in issued["heads"].items()}
-        need(root_of(then) == issued["root"], "a root that was handed out does not follow")
+        need(root_of({name: {"n": n, "hash": by_place[name, n]} for name, n in issued["heads"].items()}) == issued["root"], "a root that was handed out does not follow")
+
+
+def check_rehearsal(payload):
+    """What is said of reality beside a rehearsal is counted again; what was foretold is the operator's word."""
+    lines = [line for line in payload["ledger"]["lines"] if line["step"] and not line.get("undo")]
+    writes = [(line["step"], line["op"], re.sub("/[0-9a-f]{8}$", "", line["key"])) for line in lines if line["kind"] == "answer" and not line["op"].startswith("runtime:") and not line["key"].startswith("undo/")]
+    reads = sum(one["count"] for line in lines if line["kind"] == "reads" for one in line["result"] if not one["op"].startswith("runtime:"))
+    failures = sum(line["kind"] == "outcome" and line["result"]["outcome"] in "RF" for line in lines)
+    at, end = [line["at_ms"] for line in lines], {"state": payload["import"]["state"], "verdict": payload["verdict"]["verdict"]}
+    real = {"reads": reads, "writes": sorted(map(" ".join, writes), key=str.encode), "failures": failures, "ms": max(at) - min(at), "end": end}
+    need(payload["rehearsal"] is None or set(payload["rehearsal"]) == {"predicted", "real"} and payload["rehearsal"]["real"] == real, "another reality")
 
 
 def check_steps(payload):
@@ -115,9 +119,8 @@ def check_steps(payload):
         for which, is_undo in (("result", False), ("undo", True)):
             last = [line for line in payload["ledger"]["lines"] if line["step"] == step["name"] and line["kind"] == "outcome" and bool(line.get("undo")) == is_undo][-1:]
             is_done, facts = bool(last) and last[0]["result"]["outcome"] == "D", step[which]
-            need(is_done == isinstance(facts, dict), "%s and its ledger disagree" % step["name"])
+            need(isinstance(facts, dict) if is_done else facts is None, "%s and its ledger disagree" % step["name"])
             if not is_done:
-                need(facts is None, "%s has facts of another kind" % step["name"])
                 continue
             whole = dict(facts)
             for member in ("fingerprint", "patches"):
@@ -132,9 +135,8 @@ def check_steps(payload):
 
 def apply(sections, patch):
     holder, name = sections[patch["section"]], patch["key"]
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in patch.get("path", "").split("/") if patch.get("path")]
-    for part in parts:
-        holder, name = holder[name], part
+    for part in patch["path"].split("/") if patch.get("path") else ():
+        holder, name = holder[name], part.replace("~1", "/").replace("~0", "~")
     need((name in holder) == (patch["op"] != "add"), "a patch does not fit")
     if patch["op"] == "remove":
         del holder[name]
@@ -171,8 +173,7 @@ def check_verdict(payload):
 
 
 def check(raw, pinned):
-    text = raw.decode()
-    bundle = json.loads(text)
+    bundle = json.loads(raw.decode())
     need((canonical(bundle) + "\n").encode() == raw, "not in canonical form")
     need(set(bundle) == {"format", "payload", "signature"} and bundle["format"] == FORMAT, "not a bundle of this format")
     payload, signature = bundle["payload"], bundle["signature"]
@@ -185,14 +186,14 @@ def check(raw, pinned):
     check_steps(payload)
     need(payload["import"]["state"] == "completed", "the import is " + payload["import"]["state"])
     check_verdict(payload)
+    check_rehearsal(payload)
     need(pinned, "consistent, signer unpinned")
     return payload["verdict"]["verdict"]
 
 
 if __name__ == "__main__":
     try:
-        with open(sys.argv[1], "rb") as source:
-            print(check(source.read(), sys.argv[2] if len(sys.argv) > 2 else ""))
+        print(check(pathlib.Path(sys.argv[1]).read_bytes(), sys.argv[2] if len(sys.argv) > 2 else ""))
     except (AssertionError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as fault:
         print("NOT PROVEN: %s %s" % (type(fault).__name__, fault))
         sys.exit(6)

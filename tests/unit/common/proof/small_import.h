@@ -9,7 +9,7 @@
 #include "common/proof/verdict.h"
 
 struct small_import {
-    json_t *import, *lines, *heads, *playbook;
+    json_t *import, *lines, *heads, *playbook, *rehearsal;
     int64_t now_ms;
     const char *verdict; /* "PROVEN" unless the test says otherwise */
 };
@@ -122,6 +122,15 @@ static inline void small_root(struct small_import *w)
                            "to", "soc@acme.example", "by", "ann"));
 }
 
+/* It foretold one write more than there will be, and no failure. */
+static inline json_t *small_rehearsal(void)
+{
+    return json_make("{s:{s:I,s:{s:s,s:s,s:s,s:s,s:[]},s:i,s:[s,s,s],s:i,s:i}}", "predicted", "made_ms",
+                     (json_int_t)1699999999000, "end", "state", "completed", "step", "", "code", "", "verdict",
+                     "PROVEN", "findings", "reads", 41, "writes", "credential_retire iam:DeleteAccessKey retire",
+                     "role_cmp iam:CreateRole create", "role_cmp iam:TagRole tag", "failures", 0, "ms", 2500);
+}
+
 static inline void small_begin(struct small_import *w)
 {
     char digest[65];
@@ -129,6 +138,7 @@ static inline void small_begin(struct small_import *w)
     json_digest(said, digest);
     *w = (struct small_import){.lines = json_array(), .heads = json_object(), .now_ms = 1700000000000};
     w->verdict = "PROVEN";
+    w->rehearsal = small_rehearsal();
     small_frame(w);
     small_append(w, "access_handover", json_make("{s:s,s:{s:s}}", "kind", "task", "result", "title", "Let us in"));
     small_append(w, "",
@@ -169,7 +179,8 @@ static inline void small_make(struct small_import *w)
 
 static inline json_t *small_payload(const struct small_import *w)
 {
-    return bundle_payload(&(struct bundle_parts){.import = w->import, .lines = w->lines, .playbook = w->playbook});
+    return bundle_payload(&(struct bundle_parts){
+        .import = w->import, .lines = w->lines, .playbook = w->playbook, .rehearsal = w->rehearsal});
 }
 
 static inline void small_free(struct small_import *w)
@@ -178,4 +189,5 @@ static inline void small_free(struct small_import *w)
     json_decref(w->lines);
     json_decref(w->heads);
     json_decref(w->playbook);
+    json_decref(w->rehearsal);
 }

@@ -38,12 +38,39 @@ static void says_what_happened(void **state)
     struct small_import w;
     small_make(&w);
     AUTO_FREE char *page = page_of(&w);
-    static const char *const wanted[] = {
-        "acme_cmp",     "IAM roles",        "iam:CreateRole",   "AWS request req-1", "1 min", "1 before, 2 after",
-        "How to leave", "orgimport verify", "soc@acme.example", "cloudtrail",        "bob"};
+    static const char *const wanted[] = {"acme_cmp",
+                                         "IAM roles",
+                                         "iam:CreateRole",
+                                         "AWS request req-1",
+                                         "1 min",
+                                         "1 before, 2 after",
+                                         "How to leave",
+                                         "orgimport verify",
+                                         "soc@acme.example",
+                                         "cloudtrail",
+                                         "bob",
+                                         "Foretold, and not made",
+                                         "role_cmp iam:TagRole tag",
+                                         "<td>41</td>",
+                                         "completed, PROVEN"};
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (!strstr(page, wanted[i]))
             fail_msg("the page does not say %s", wanted[i]);
+    small_free(&w);
+}
+
+static void says_that_nobody_rehearsed(void **state)
+{
+    (void)state;
+    struct small_import w;
+    small_make(&w);
+    AUTO_FREE char *with = page_of(&w);
+    assert_null(strstr(with, "No rehearsal was made"));
+    assert_null(strstr(with, "and no other.</p>")); /* one write did not come */
+    json_decref(TAKE(w.rehearsal));
+    AUTO_FREE char *page = page_of(&w);
+    assert_non_null(strstr(page, "No rehearsal was made of this import."));
+    assert_null(strstr(page, "Foretold"));
     small_free(&w);
 }
 
@@ -118,7 +145,8 @@ static void every_hostile_text_is_harmless(void **state)
         struct small_import w;
         small_make(&w);
         size_t left = place;
-        json_auto_t *all = json_make("{s:O,s:O,s:O}", "import", w.import, "lines", w.lines, "playbook", w.playbook);
+        json_auto_t *all = json_make("{s:O,s:O,s:O,s:O}", "import", w.import, "lines", w.lines, "playbook", w.playbook,
+                                     "rehearsal", w.rehearsal);
         poison(all, &left);
         is_more = left == SIZE_MAX;
         AUTO_FREE char *page = page_of(&w);
@@ -151,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_happened),
+        cmocka_unit_test(says_that_nobody_rehearsed),
         cmocka_unit_test(a_broken_bundle_is_told_on_top),
         cmocka_unit_test(nothing_is_loaded_and_no_script_runs),
         cmocka_unit_test(every_hostile_text_is_harmless),
