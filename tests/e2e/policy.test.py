@@ -5,7 +5,9 @@
    reads that may be left out, which are warned about by name. Every action has a world of its own.
 3. Where no simulation can see it coming (a deny under a condition), the step that needs the action names it, and the
    policy that denies it. A sample of writes.
-4. What awssim refuses is worded as AWS words it."""
+4. What awssim refuses is worded as AWS words it.
+5. The way back needs no more than the way there: a finished import is undone under exactly the printed policy, and with any
+   one action of the undo taken away by then it stops, names it, and goes on once it is given back."""
 import csv
 import json
 import os
@@ -22,6 +24,9 @@ EXACT = 4
 SAMPLE = ["iam:CreateRole", "iam:TagRole", "iam:CreatePolicy", "iam:AttachRolePolicy", "s3:CreateBucket", "s3:PutBucketPolicy",
           "cur:PutReportDefinition", "cur:TagResource", "tax:PutTaxRegistration", "organizations:ListRoots"]
 NEEDED_BEFORE = {"organizations:DescribeOrganization", "iam:SimulatePrincipalPolicy"}  # their own step fails, naming them
+UNDO_WORLDS, HIDDEN_UNDO = 24, ["iam:DeleteRole", "cur:DeleteReportDefinition"]
+REMOVALS = ("Delete", "Detach", "Remove")
+WRITES = ("iam:", "s3:", "cur:", "tax:")
 ADMIN_ARN = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
@@ -217,6 +222,94 @@ def exactly_what_is_printed_is_enough_and_needed(fleet):
         world.close()
 
 
+def undo(customers, refs, imports):
+    for ref in refs:
+        reply = customers.world.dispatcher.post("/v1/imports/%s:undo" % imports[ref]["id"], {"by": "test", "reason": "contract ends"})
+        assert reply.status == 200, (ref, reply)
+
+
+def wait_undone(customers, refs):
+    try:
+        until(lambda: all(customers.imports()[ref]["state"] == "undone" for ref in refs), 300, 0.3)
+    except AssertionError:
+        where = {ref: (one["state"], one["blocking"], customers.failure(one)[2]) for ref, one in customers.imports().items() if ref in refs and one["state"] != "undone"}
+        raise AssertionError("not undone: %s" % where) from None
+
+
+def writes_of_undo(customers, refs, since):
+    """What workers changed at AWS on the way back, as actions."""
+    accounts = {customers.rows[ref]["organization.management_account_id"] for ref in refs}
+    return {e["op"] for e in customers.world.effects()[since:] if e["account"] in accounts and e["request_id"] and e["op"].startswith(WRITES)}
+
+
+def check_undone_exactly(customers, refs, previews, actions):
+    for ref in refs:
+        state = customers.sim("world/" + customers.rows[ref]["organization.management_account_id"])["state"]
+        refused = [e for e in state["trail_events"] if "AccessDenied" in str(e["CloudTrailEvent"].get("errorCode", ""))]
+        assert not refused, refused[:2]
+        assert not set(state["iam"]["roles"]) & {"doitintl_cmp", "AWSAdmin"}, (ref, list(state["iam"]["roles"]))
+    printed = {a["action"] for ref in refs for a in previews[ref]["actions"]}
+    assert actions <= printed and {"iam:DeleteRole", "iam:DetachRolePolicy", "iam:DeletePolicy", "cur:DeleteReportDefinition"} <= actions, actions
+
+
+def check_stops(customers, ref, action, how):
+    """The undo stands still, and says at which action."""
+    def look():
+        step, error, texts = customers.failure(customers.imports()[ref])
+        return step and names(texts, action) and (step, error)
+    try:
+        step, error = until(look, 200, 0.3)
+    except AssertionError:
+        raise AssertionError("%s taken away (%s): %s" % (action, how, customers.failure(customers.imports()[ref]))) from None
+    assert customers.imports()[ref]["state"] == "undoing" and error["owner"] == "customer", (action, error)
+    if how == "missing":
+        assert step == "admin_access" and [f["code"] for f in error["findings"]] == ["access.action_missing"], (action, step, error)
+    else:
+        assert error["code"] == "aws.denied" and ":policy/Hidden" in error["text"], (action, step, error)
+
+
+def an_undo_needs_what_is_printed_and_no_more(fleet):
+    world = World(fleet, UNDO_WORLDS, latency_ms=1)
+    try:
+        customers = Customers(world)
+        previews, refs = customers.previews(), list(customers.rows)
+        for ref in refs:
+            customers.give(ref, without(previews[ref]["documents"], None))
+        world.submit()
+        world.worker("--calls-max=64")
+        settled(customers, len(refs))
+        imports = customers.imports()
+        assert {one["state"] for one in imports.values()} == {"completed"}, imports
+        exact, since = refs[:EXACT], len(world.effects())
+        undo(customers, exact, imports)
+        wait_undone(customers, exact)
+        actions = writes_of_undo(customers, exact, since)
+        check_undone_exactly(customers, exact, previews, actions)
+        # And what only odder organizations need on their way back (a bucket that is empty, a policy version too many).
+        actions |= {a["action"] for ref in refs for a in previews[ref]["actions"] if a["action"].split(":")[1].startswith(REMOVALS)}
+
+        taken, rest = {}, refs[EXACT:]
+        for action, how in [(action, "missing") for action in sorted(actions)] + [(action, "hidden") for action in HIDDEN_UNDO]:
+            ref = next(r for r in rest if r not in taken and action in [a["action"] for a in previews[r]["actions"]])
+            taken[ref] = (action, how)
+        for ref, (action, how) in taken.items():
+            documents = without(previews[ref]["documents"], action if how == "missing" else None)
+            customers.give(ref, documents + ([hidden_deny(action)] if how == "hidden" else []))
+        undo(customers, taken, imports)
+        for ref, (action, how) in taken.items():
+            check_stops(customers, ref, action, how)
+        for ref in taken:
+            customers.give(ref, without(previews[ref]["documents"], None))
+            assert world.dispatcher.post("/v1/imports/%s:retry" % imports[ref]["id"], {"by": "test"}).status == 200
+        wait_undone(customers, taken)
+        assert world.end(1) == 0
+        audit = world.dispatcher.post("/v1/audit")
+        assert audit.status == 200 and audit.json["faults"] == [], audit
+        print("%d imports undone under exactly the printed policy; each of %s taken away in turn, named, given back" % (EXACT, sorted(actions)))
+    finally:
+        world.close()
+
+
 def refusals_read_as_those_of_aws(fleet):
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
     try:
@@ -268,5 +361,5 @@ def refusals_read_as_those_of_aws(fleet):
 
 
 if __name__ == "__main__":
-    tests = [refusals_read_as_those_of_aws, exactly_what_is_printed_is_enough_and_needed]
+    tests = [refusals_read_as_those_of_aws, exactly_what_is_printed_is_enough_and_needed, an_undo_needs_what_is_printed_and_no_more]
     run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])
