@@ -43,6 +43,8 @@ struct audit {
     json_t *faults;
     json_t *ids;  /* import id -> true */
     json_t *owns; /* session hex -> true, from own:* keys */
+    json_t *gone; /* import id -> whether a field of it was found again: retired meanwhile, or torn */
+    bool is_rescan;
     size_t checked;
     /* The import at work. */
     void *at;
@@ -59,6 +61,7 @@ static void audit_end(struct audit *a, const struct err *err)
     json_decref(a->faults);
     json_decref(a->ids);
     json_decref(a->owns);
+    json_decref(a->gone);
     mem_free(a);
     queue_unref(q);
 }
@@ -85,7 +88,10 @@ static void keep_id(struct audit *a, const char *member)
     if (len >= sizeof id || (a->source == SOURCE_HASH && !str_starts(member, "imp_")))
         return;
     (void)snprintf(id, sizeof id, "%.*s", (int)len, member);
-    if (queue_id_is_valid(a->q, id))
+    if (a->is_rescan) {
+        if (json_object_get(a->gone, id))
+            json_put_bool(a->gone, id, true);
+    } else if (queue_id_is_valid(a->q, id))
         json_object_set_new(a->ids, id, json_true());
     else
         audit_fault(a->faults, "I1", "fleet", "an index names something that is no import id");
@@ -99,6 +105,18 @@ static void keep_own_key(struct audit *a, const char *key)
 }
 
 static void scan(struct audit *a, const char *cursor);
+
+static void tell_torn(struct audit *a)
+{
+    const char *id = NULL;
+    json_t *is_there = NULL;
+    json_object_foreach (a->gone, id, is_there)
+        if (json_is_true(is_there))
+            audit_fault(a->faults, "I1", id, "fields without a record");
+    json_object_clear(a->gone);
+    a->is_rescan = false;
+    check_shard(a);
+}
 
 static void on_scan(void *arg, const struct err *fault, const redisReply *reply)
 {
@@ -119,6 +137,10 @@ static void on_scan(void *arg, const struct err *fault, const redisReply *reply)
     }
     if (!str_eq(cursor, "0")) {
         scan(a, cursor);
+        return;
+    }
+    if (a->is_rescan) {
+        tell_torn(a);
         return;
     }
     a->source++;
@@ -240,6 +262,16 @@ static void ask_ledger(struct audit *a)
     import_end(a);
 }
 
+/* No record and no index names it: retired while we walked, unless a field of it is found again at the end. */
+static bool is_named_nowhere(const redisReply *exec)
+{
+    bool is_named = score_of(queue_reply_at(exec, SNAP_RING)) >= 0 || score_of(queue_reply_at(exec, SNAP_DUE)) >= 0 ||
+                    score_of(queue_reply_at(exec, SNAP_ALL)) >= 0;
+    for (size_t s = 0; s < IMPORT_STATE_COUNT; s++)
+        is_named = is_named || score_of(queue_reply_at(exec, SNAP_IX + s)) >= 0;
+    return !is_named;
+}
+
 /* The record may have moved since the snapshot was put together; then it is taken again. */
 static void on_snapshot(void *arg, const struct err *fault, const redisReply *const *replies, size_t count)
 {
@@ -258,6 +290,12 @@ static void on_snapshot(void *arg, const struct err *fault, const redisReply *co
     if (has_record && now.session)
         queue_hex(now.session, hex);
     if (has_record && !str_eq(hex, a->session) && ++a->tries < 20) {
+        next_import(a);
+        return;
+    }
+    if (!has_record && is_named_nowhere(exec)) {
+        json_put_bool(a->gone, a->id, false);
+        a->at = json_object_iter_next(a->ids, a->at);
         next_import(a);
         return;
     }
@@ -374,6 +412,12 @@ static void on_record(void *arg, const struct err *fault, const redisReply *repl
 
 static void next_import(struct audit *a)
 {
+    if (!a->at && json_object_size(a->gone)) {
+        a->is_rescan = true;
+        a->source = SOURCE_HASH;
+        scan(a, "0");
+        return;
+    }
     if (!a->at) {
         check_shard(a);
         return;
@@ -481,6 +525,7 @@ void queue_audit(struct queue *q, queue_json_fn *done, void *arg)
                         .arg = arg,
                         .faults = json_array(),
                         .ids = json_object(),
-                        .owns = json_object()};
+                        .owns = json_object(),
+                        .gone = json_object()};
     start_shard(a);
 }

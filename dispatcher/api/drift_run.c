@@ -2,6 +2,7 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "dispatcher/api/drift_keep.h"
 #include "dispatcher/api/import_view.h"
 #include "dispatcher/planner/drift_plan.h"
 
@@ -24,6 +25,8 @@ struct start {
 static void finish(struct start *s, const struct err *err, const char *run_id, bool is_new)
 {
     s->done(s->arg, err, run_id, is_new);
+    if (!err && is_new)
+        drift_keep_sweep(s->api, s->import_id);
     s->api->store->busy--;
     plan_done(&s->plan);
     json_decref(s->value);
@@ -141,6 +144,12 @@ static const json_t *look_result(const json_t *value)
     return count ? json_at(json_array_get(steps, count - 1), "result") : NULL; /* drift_look is the last step */
 }
 
+int64_t drift_found(const json_t *value)
+{
+    const json_t *result = look_result(value);
+    return json_has(result, "counts") ? json_int_at(result, "found") : 0;
+}
+
 static void last_read(void *arg, const struct err *err, const json_t *value)
 {
     struct start *s = arg;
@@ -148,6 +157,8 @@ static void last_read(void *arg, const struct err *err, const json_t *value)
         finish(s, err, NULL, false);
         return;
     }
+    if (!err && drift_found(value) > 0)
+        drift_keep_found(s->api, s->import_id, s->last_id);
     if (!err)
         (void)snprintf(s->known, sizeof s->known, "%s", json_str_at(look_result(value), "digest"));
     if (err || !is_open(value)) {

@@ -19,5 +19,7 @@ void drift_start(struct api *api, const struct drift_ask *ask, drift_started_fn 
 
 /* One look as people see it. `value` from import_fetch with all results. New reference. */
 json_t *drift_view(const json_t *value);
+/* How many things it found changed or gone; 0 when it has not ended. */
+int64_t drift_found(const json_t *value);
 /* What an ended look says to the event stream: "drift.found", "drift.cleared" or NULL when it is no news. */
 const char *drift_event(const json_t *value);

@@ -161,12 +161,25 @@ static void check_billing(const json_t *j, struct faults *f)
                    "a timezone is UTC or an offset like +01:00; names of places are not known");
 }
 
+static void check_kept(const json_t *drift, const char *name, json_int_t least, struct faults *f)
+{
+    const json_t *value = json_object_get(drift, name);
+    AUTO_FREE char *path = mem_printf("drift.%s", name);
+    if (value && (!json_is_integer(value) || json_integer_value(value) < least || json_integer_value(value) > 36500))
+        faults_add(f, AT(path), ERR_FIELD_INVALID, "a whole number from %d to 36500: looks for drift that are kept",
+                   (int)least);
+}
+
 static void check_drift(const json_t *j, struct faults *f)
 {
     const json_t *drift = json_at(j, "drift"), *every = json_at(drift, "every_hours");
     if (!drift || json_is_null(drift))
         return;
-    unknown_fields(drift, "drift", "every_hours", f);
+    unknown_fields(drift, "drift", "every_hours,keep_last,keep_days", f);
+    check_kept(drift, "keep_last", 1, f); /* the last one tells the next look what was known */
+    check_kept(drift, "keep_days", 0, f);
+    if (!every && (json_has(drift, "keep_last") || json_has(drift, "keep_days")))
+        return; /* looks only when asked, and kept so long */
     if (!json_is_number(every) || json_number_value(every) <= 0 || json_number_value(every) > 8784)
         faults_add(f, AT("drift.every_hours"), ERR_FIELD_INVALID,
                    "a number of hours, 8784 at most: how often finished imports are looked at again");

@@ -1,5 +1,5 @@
 """Drift: a finished import is looked at again. Each kind of change on each kind of our things is named, nothing else is;
-what the roles may not see is said; a second fleet process does not look twice. Arg 1: folder of the programs.
+what the roles may not see is said; a second fleet process does not look twice; old looks are deleted, whole. Arg 1: folder of the programs.
 
 One demo is left up; every case saves the simulated organization, changes one thing, looks, and puts it back."""
 import json
@@ -201,6 +201,60 @@ def scheduled_looks_come_once(api, token, imports):
     assert "Sanitizer" not in log, log[-2000:]
 
 
+def traces(ids):
+    """Keys, fields and members that name one of these runs."""
+    cli = lambda *words: subprocess.run(["redis-cli", "-s", DEMO + "/redis.sock", *words], capture_output=True, text=True, check=True).stdout.split("\n")  # noqa: E731
+    names = cli("KEYS", "*") + cli("HKEYS", "f:{0}:h")
+    for key in cli("KEYS", "f:*"):
+        names += cli("ZRANGE", key, "0", "-1") if cli("TYPE", key)[0] == "zset" else []
+    return sorted(name for name in names if any(one in name for one in ids))
+
+
+def old_looks_are_deleted(api, token, c, imports):
+    """The last two stay, whatever their age, and the newest one that found something; everything else goes, and nothing of it is left."""
+    import_id = imports[c.ref]
+    profile = http("GET", api + "/v1/profiles/doit", token=token)
+    kept = {"keep_last": 2, "keep_days": 0}
+    for bad in ({"keep_last": 0}, {"keep_days": -1}, {"keep_last": 1.5}):
+        try:
+            http("PUT", api + "/v1/profiles/doit", dict(profile, version=profile["version"] + 1, drift=bad), token)
+            raise AssertionError("taken: %s" % bad)
+        except urllib.error.HTTPError as error:
+            assert error.code == 422, (bad, error.code)
+    for _ in range(12):
+        assert look(c.ref)["found"] == 0
+    c.post("save")
+    c.act("customer.root_email", email="elsewhere@customer.example")
+    look(c.ref)
+    found = look(c.ref)
+    c.post("restore")
+    assert found["found"] > 0
+    before = [one["id"] for one in looks_of(api, token, import_id)]
+    assert len(before) > 12 and found["id"] == before[0], len(before)
+    profile.update(version=profile["version"] + 1, drift=kept)
+    http("PUT", api + "/v1/profiles/doit", profile, token)
+    until(lambda: http("GET", api + "/v1/profiles/doit", token=token)["version"] == profile["version"], 30)
+    every = set(before)
+    for _ in range(40):  # a few go with each new look
+        every.add(look(c.ref)["id"])
+        if len(looks_of(api, token, import_id)) <= 3:
+            break
+    last = [one["id"] for one in (look(c.ref), look(c.ref)) if one["found"] == 0]
+    stay, left = [last[1], last[0], found["id"]], []
+
+    def swept():
+        left[:] = [one["id"] for one in looks_of(api, token, import_id)]
+        return left == stay
+    try:
+        until(swept, 30)
+    except AssertionError:
+        raise AssertionError("left are %s, not %s" % (left, stay)) from None
+    gone = (every | set(last)) - set(left)
+    assert len(gone) > 12 and until(lambda: traces(gone) == [], 30), traces(gone)
+    assert traces([found["id"]]) and http("GET", "%s/v1/imports/%s" % (api, import_id), token=token)["state"] == "completed"
+    print("%d looks deleted, 3 kept" % len(gone))
+
+
 def main():
     run("demo", "--orgs", "4", "--kinds", "healthy", "--seed", "11", "--keep", "--no-second-run", "--timeout-s", "240")
     sim, token = first_line("awssim.address"), first_line("token")
@@ -219,6 +273,7 @@ def main():
     listed = http("GET", api + "/v1/imports?limit=500", token=token)["data"]
     assert {i["external_ref"] for i in listed} == {w["external_ref"] for w in worlds} and len(listed) == len(worlds), "looks are listed as imports"
     scheduled_looks_come_once(api, token, imports)
+    old_looks_are_deleted(api, token, Customer(sim, next(w for w in worlds if w["external_ref"] != c.ref)), imports)
     audit = http("POST", api + "/v1/audit", {}, token)
     assert not audit["faults"], audit
     print("drift: all named; scheduled looks came once")
