@@ -1,5 +1,7 @@
 #include "tests/integration/queue/life.h"
 
+#include "common/base/mem.h"
+
 static unsigned serial;
 
 /* A fresh import; its id lives until the next two calls. */
@@ -28,6 +30,15 @@ struct queue_held send_one(uint64_t session, struct queue_item it, enum queue_ac
     CHECK_OK(rig_turn(session, 0, &it, 1, &t));
     CHECK(t.items[0].ack == want);
     return t.items[0];
+}
+
+char *chain_line(const char *step, int n, const char *prev, char hash[65])
+{
+    json_auto_t *line = json_make("{s:s, s:i, s:s, s:s}", "step", step, "n", n, "kind", "intent", "prev", prev);
+    json_digest(line, hash);
+    json_put_str(line, "hash", hash);
+    AUTO_FREE char *text = json_text(line);
+    return mem_printf("%s\n", text);
 }
 
 /* Ends an import so that it does not stand in the next test's way. */

@@ -63,15 +63,6 @@ static void a_zombie_is_refused_at_every_write(void)
     }
 }
 
-static char *chain_line(const char *step, int n, const char *prev, char hash[65])
-{
-    json_auto_t *line = json_make("{s:s, s:i, s:s, s:s}", "step", step, "n", n, "kind", "intent", "prev", prev);
-    json_digest(line, hash);
-    json_put_str(line, "hash", hash);
-    AUTO_FREE char *text = json_text(line);
-    return mem_printf("%s\n", text);
-}
-
 static void a_lost_answer_is_sent_again_and_nothing_happens_twice(void)
 {
     static const enum queue_outcome all[] = {OUTCOME_DONE,  OUTCOME_RETRY, OUTCOME_FAIL,     OUTCOME_WAIT,
