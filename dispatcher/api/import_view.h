@@ -21,6 +21,6 @@ void import_fetch(struct api *api, const char *import_id, bool all_results, impo
 void import_fetch_steps(struct api *api, const char *import_id, const char *steps, import_fetch_fn *done, void *arg);
 /* What a rehearsal of this organization said, NULL when nobody rehearsed. Borrowed. */
 typedef void rehearsal_predicted_fn(void *arg, const struct err *err, const json_t *predicted);
-void rehearsal_predicted(struct api *api, const json_t *doc, rehearsal_predicted_fn *done, void *arg);
+void rehearsal_predicted(struct api *api, const json_t *doc, rehearsal_predicted_fn *tell, void *arg);
 /* Keeps what lists need of a document ({external_ref, steps}); later looked up without reading the import again. */
 void import_remember(struct api *api, const char *import_id, const json_t *doc);
