@@ -587,6 +587,9 @@ class Dispatcher(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"data": page, "has_more": start + 2 < len(tasks), "next": page[-1]["id"] if page else None})
         if path == "/v1/imports":
             return self.answer(200, {"data": [i for i in self.server.failed if i["state"] == query["state"]], "has_more": False})
+        if path.startswith("/v1/tasks/"):  # people look again before they act
+            task = [t for t in self.server.tasks if t["id"] == path.rsplit("/", 1)[1] and t["id"] not in self.server.closed]
+            return self.answer(200 if task else 404, task[0] if task else {})
         import_id = path.rsplit("/", 1)[1]
         return self.answer(200, {"id": import_id, "organization": {"management_account_id": self.server.accounts[import_id]}})
 
