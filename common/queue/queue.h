@@ -37,6 +37,8 @@ void queue_import_id(const struct queue *q, const char *partition, const char *a
 void queue_key(const struct queue *q, uint32_t shard, const char *name, char ret[128]);
 void queue_global_key(const struct queue *q, const char *name, char ret[512]);
 struct redis *queue_redis(struct queue *q);
+/* Redis's clock by our own, as the last answer told it; ours before the first. */
+uint64_t queue_now_ms(const struct queue *q);
 
 typedef void queue_done_fn(void *arg, const struct err *err);
 
@@ -188,6 +190,9 @@ void queue_list(struct queue *q, uint32_t shard, const char *state, const char *
                 queue_json_fn *done, void *arg);
 /* Open tasks oldest first: {data:[{import_id, step, opened_ms, task}], next} */
 void queue_tasks(struct queue *q, uint32_t shard, const char *after, uint32_t limit, queue_json_fn *done, void *arg);
+/* In the text of an item's lines: where the last one begins, and the number of the line that begins there (0: none). */
+const char *queue_ledger_last(const char *lines);
+uint32_t queue_ledger_number(const char *line);
 /* {data: lines, next: where to go on, 0 at the end}: the chains of all steps and of the decisions, by time. */
 void queue_ledger(struct queue *q, const char *import_id, uint32_t from, uint32_t limit, queue_json_fn *done,
                   void *arg);

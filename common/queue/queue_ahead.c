@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVENT_BYTES_MAX 2048
-
 /* ---- Shapes -------------------------------------------------------------------------------------------------------
  */
 const struct dag *queue_shape(const struct queue *q, uint64_t hash)
@@ -40,7 +38,7 @@ void queue_shape_keep(struct queue *q, const void *bytes, size_t len)
 
 uint64_t queue_now_ms(const struct queue *q)
 {
-    return (uint64_t)((int64_t)env_unix_ms(q->env) + q->clock_offset_ms);
+    return q->clock.is_known ? queue_clock_ms(&q->clock, env_boot_ms(q->env)) : env_unix_ms(q->env);
 }
 
 /* ---- Playing ------------------------------------------------------------------------------------------------------
@@ -67,27 +65,17 @@ static void add_event(struct str *to, const char *import_id, const struct record
     }
 }
 
-static void add_number(struct str *to, uint64_t n, size_t bytes)
-{
-    unsigned char raw[8];
-    for (size_t i = 0; i < bytes; i++)
-        raw[i] = (unsigned char)(n >> (8 * i) & 0xff);
-    str_add_bytes(to, raw, bytes);
-}
-
 /* As SWAP in turn.lua: name of the record it starts from, what was assumed, the record, what to tell. */
 static void put_words(struct str *to, const struct record *was, const struct record *is, const char *import_id,
                       const struct transition_event *ev)
 {
-    unsigned char bytes[RECORD_BYTES_MAX];
+    unsigned char head[RECORD_NAME_BYTES + 11], bytes[RECORD_BYTES_MAX];
     size_t len = record_pack(is, bytes);
-    add_number(to, was->fence, 8);
-    add_number(to, was->nonce, 4);
-    add_number(to, was->version, 4);
-    add_number(to, was->stamp, 4);
-    add_number(to, ev->others_wait, 1);
-    add_number(to, ev->now_us, 8);
-    add_number(to, len, 2);
+    unsigned char *at = record_put_name(head, was);
+    at = record_put_number(at, ev->others_wait, 1);
+    at = record_put_number(at, ev->now_us, 8);
+    at = record_put_number(at, len, 2);
+    str_add_bytes(to, head, (size_t)(at - head));
     str_add_bytes(to, bytes, len);
     add_event(to, import_id, was, is);
 }

@@ -5,6 +5,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_MAX 1000
@@ -26,6 +27,21 @@ static void ledger_end(struct ledger *l, const struct err *err, json_t *value)
     l->done(l->arg, err, value);
     mem_free(l);
     queue_unref(q);
+}
+
+const char *queue_ledger_last(const char *lines)
+{
+    const char *last = lines;
+    for (const char *end = strchr(last, '\n'); end && end[1]; end = strchr(last, '\n'))
+        last = end + 1;
+    return last;
+}
+
+/* Keys are sorted, so it comes before anything that a call may have answered. */
+uint32_t queue_ledger_number(const char *line)
+{
+    const char *at = strstr(line, "\"n\":");
+    return at ? (uint32_t)strtoul(at + 4, NULL, 10) : 0;
 }
 
 /* Which fields can hold the chain of `lines` lines: an entry stands under the number of its first line. */

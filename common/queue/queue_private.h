@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/queue/queue.h"
+#include "common/queue/queue_clock.h"
 
 #define QUEUE_SCHEMA 1
 #define QUEUE_LIBRARY "orgimport_1"
@@ -27,8 +28,8 @@ struct queue {
         struct dag *dag;
     } shapes[QUEUE_SHAPES_MAX];
     uint32_t shape_next;
-    int64_t clock_offset_ms; /* Redis's clock minus ours */
-    uint32_t refs;           /* the owner and every call on its way */
+    struct queue_clock clock;
+    uint32_t refs; /* the owner and every call on its way */
     struct str warnings;
     queue_ready_fn *ready;
     void *ready_arg;
@@ -44,8 +45,6 @@ void queue_unref(struct queue *q);
  */
 const struct dag *queue_shape(const struct queue *q, uint64_t hash); /* NULL: not known here yet */
 void queue_shape_keep(struct queue *q, const void *bytes, size_t len);
-/* Redis's clock by our own. */
-uint64_t queue_now_ms(const struct queue *q);
 /* Plays the item on what its holder believes. True: `ret` has the bytes that go with the item, `ahead` has moved on.
  * False: Redis has to decide, and `ahead` is not known until it has answered. */
 bool queue_foresee(const struct queue *q, uint32_t shard, uint64_t session, const struct queue_item *item,

@@ -5,7 +5,6 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define ITEM_HEAD_BYTES 37
@@ -17,7 +16,7 @@ enum { TEXT_LEDGER = 4, TEXT_SWAP = 5, TEXTS = 6 };
 struct turn {
     struct queue *q;
     uint32_t shard;
-    uint64_t session;
+    uint64_t session, sent_boot_ms;
     queue_turn_fn *done;
     void *arg;
     size_t item_count;
@@ -30,28 +29,6 @@ struct turn {
 
 /* ---- Request ------------------------------------------------------------------------------------------------------
  */
-static unsigned char *put(unsigned char *at, uint64_t n, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        at[i] = (unsigned char)(n >> (8 * i) & 0xff);
-    return at + bytes;
-}
-
-/* Number of a ledger line; keys are sorted, and nothing that a call may have answered comes before it. */
-static uint32_t line_number(const char *line)
-{
-    const char *at = strstr(line, "\"n\":");
-    return at ? (uint32_t)strtoul(at + 4, NULL, 10) : 0;
-}
-
-static const char *last_line(const char *lines)
-{
-    const char *last = lines;
-    for (const char *end = strchr(last, '\n'); end && end[1]; end = strchr(last, '\n'))
-        last = end + 1;
-    return last;
-}
-
 struct lines {
     uint32_t first, last;
 };
@@ -60,7 +37,7 @@ static struct lines lines_of(const struct queue_item *it)
 {
     if (!it->ledger || !*it->ledger)
         return (struct lines){0, 0};
-    struct lines l = {line_number(it->ledger), line_number(last_line(it->ledger))};
+    struct lines l = {queue_ledger_number(it->ledger), queue_ledger_number(queue_ledger_last(it->ledger))};
     ASSERT(l.first && l.last >= l.first);
     return l;
 }
@@ -69,17 +46,17 @@ static void add_item(struct str *head, const struct queue_item *it, struct lines
 {
     unsigned char bytes[ITEM_HEAD_BYTES], *at = bytes;
     size_t id_len = strlen(it->import_id);
-    at = put(at, (uint64_t)it->outcome, 1);
-    at = put(at, it->step, 1);
-    at = put(at, it->token.fence, 8);
-    at = put(at, it->token.nonce, 4);
-    at = put(at, it->token.claim_version, 4);
-    at = put(at, it->delay_ms, 8);
-    at = put(at, (uint64_t)it->party, 1);
-    at = put(at, mask, 1);
-    at = put(at, lines.first, 4);
-    at = put(at, lines.last, 4);
-    at = put(at, id_len, 1);
+    at = record_put_number(at, (uint64_t)it->outcome, 1);
+    at = record_put_number(at, it->step, 1);
+    at = record_put_number(at, it->token.fence, 8);
+    at = record_put_number(at, it->token.nonce, 4);
+    at = record_put_number(at, it->token.claim_version, 4);
+    at = record_put_number(at, it->delay_ms, 8);
+    at = record_put_number(at, (uint64_t)it->party, 1);
+    at = record_put_number(at, mask, 1);
+    at = record_put_number(at, lines.first, 4);
+    at = record_put_number(at, lines.last, 4);
+    at = record_put_number(at, id_len, 1);
     ASSERT(at == bytes + sizeof bytes);
     str_add_bytes(head, bytes, sizeof bytes);
     str_add_bytes(head, it->import_id, id_len);
@@ -179,7 +156,7 @@ static void learn(struct turn *t)
     struct queue_turn_reply *r = &t->reply;
     struct queue_shard *shard = &t->q->shards[t->shard];
     if (r->now_ms)
-        t->q->clock_offset_ms = (int64_t)r->now_ms - (int64_t)env_unix_ms(t->q->env);
+        queue_clock_learn(&t->q->clock, t->sent_boot_ms, env_boot_ms(t->q->env), r->now_ms);
     else
         r->now_ms = queue_now_ms(t->q); /* not asked */
     shard->others_wait = r->others_wait;
@@ -278,6 +255,7 @@ void queue_turn(struct queue *q, uint32_t shard, uint64_t session, uint32_t want
     t->item_count = item_count;
     t->has_mail = q->shards[shard].wants_mail;
     q->shards[shard].wants_mail = false;
+    t->sent_boot_ms = env_boot_ms(q->env);
     env_random(q->env, &chance, sizeof chance);
     queue_hex(session, hex);
     struct queue_args args = queue_fcall(q, "turn", shard);

@@ -10,11 +10,19 @@
      RECORD_IS_STOPPING)
 #define STEP_FLAGS_ALL (STEP_FLAG_HELD | STEP_FLAG_SIGNALLED | STEP_FLAG_RELEASED | STEP_FLAG_TASK | STEP_FLAG_SIGNALS)
 
-static unsigned char *put(unsigned char *at, uint64_t n, size_t bytes)
+unsigned char *record_put_number(unsigned char *at, uint64_t n, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
         at[i] = (unsigned char)(n >> (8 * i) & 0xff);
     return at + bytes;
+}
+
+unsigned char *record_put_name(unsigned char *at, const struct record *r)
+{
+    at = record_put_number(at, r->fence, 8);
+    at = record_put_number(at, r->nonce, 4);
+    at = record_put_number(at, r->version, 4);
+    return record_put_number(at, r->stamp, 4);
 }
 
 static uint64_t get(const unsigned char **at, size_t bytes)
@@ -29,32 +37,28 @@ static uint64_t get(const unsigned char **at, size_t bytes)
 size_t record_pack(const struct record *r, unsigned char *ret)
 {
     ASSERT(r->step_count <= RECORD_STEPS_MAX);
-    unsigned char *at = ret;
-    at = put(at, r->fence, 8);
-    at = put(at, r->nonce, 4);
-    at = put(at, r->version, 4);
-    at = put(at, r->stamp, 4);
-    at = put(at, r->session, 8);
+    unsigned char *at = record_put_name(ret, r);
+    at = record_put_number(at, r->session, 8);
     const uint8_t bytes[] = {r->state, r->step_count, r->remaining, r->writers, r->readers,
                              r->flags, r->run,        r->weight,    r->party,   RECORD_LAYOUT};
     memcpy(at, bytes, sizeof bytes);
-    at = put(at + sizeof bytes, r->dag, 8);
-    at = put(at, r->vt, 8);
-    at = put(at, r->created_ms, 8);
-    at = put(at, r->since_ms, 8);
-    at = put(at, r->group, 4);
-    at = put(at, 0, 2);
+    at = record_put_number(at + sizeof bytes, r->dag, 8);
+    at = record_put_number(at, r->vt, 8);
+    at = record_put_number(at, r->created_ms, 8);
+    at = record_put_number(at, r->since_ms, 8);
+    at = record_put_number(at, r->group, 4);
+    at = record_put_number(at, 0, 2);
     for (size_t i = 0; i < r->step_count; i++) {
         const struct record_step *s = &r->steps[i];
         *at++ = s->state;
         *at++ = s->deps;
         *at++ = s->attempts;
         *at++ = s->crashes;
-        at = put(at, s->claim_version, 4);
-        at = put(at, s->due_ms, 6);
+        at = record_put_number(at, s->claim_version, 4);
+        at = record_put_number(at, s->due_ms, 6);
         *at++ = s->flags;
         *at++ = s->party;
-        at = put(at, s->lines, 4);
+        at = record_put_number(at, s->lines, 4);
     }
     return (size_t)(at - ret);
 }

@@ -118,6 +118,10 @@ enum queue_ack {
     ACK_STALE = 2 /* not yours any more: stop */
 };
 
+/* `bytes` of `n`, little-endian; gives where to go on. */
+unsigned char *record_put_number(unsigned char *at, uint64_t n, size_t bytes);
+/* What names its content: RECORD_NAME_BYTES. */
+unsigned char *record_put_name(unsigned char *at, const struct record *r);
 /* `ret` has RECORD_BYTES_MAX; gives the bytes used. */
 size_t record_pack(const struct record *r, unsigned char *ret);
 /* ERR_CORRUPT on anything that pack would not write. */

@@ -1,7 +1,5 @@
 #include "tests/bench/load.h"
 
-#include "common/queue/queue_private.h"
-
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 
@@ -87,8 +85,7 @@ static void wait_long(const bool *done)
 void load_submit(uint32_t imports, const struct dag *dag)
 {
     struct submits s = {.dag = dag, .left = imports, .is_done = !imports};
-    unsigned char shape[4096];
-    queue_shape_keep(rig.queue, shape, dag_pack(dag, shape, sizeof shape));
+    rig_learn_shape(dag);
     submit_more(&s);
     wait_long(&s.is_done);
 }

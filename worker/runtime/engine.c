@@ -21,7 +21,7 @@ uint64_t engine_boot_ms(const struct engine *e)
 
 uint64_t engine_redis_ms(const struct engine *e)
 {
-    return (uint64_t)((int64_t)env_unix_ms(env_system()) + e->clock_offset_ms);
+    return e->queue ? queue_now_ms(e->queue) : env_unix_ms(env_system());
 }
 
 /* ---- What we tell of ourselves ---- */

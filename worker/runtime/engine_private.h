@@ -167,7 +167,6 @@ struct engine {
     struct later_item *ready_round;
     struct warm *warm_newest, *warm_oldest, *warms[WARM_SLOTS];
     size_t warm_count;
-    int64_t clock_offset_ms; /* Redis's clock minus ours */
     uint64_t started_boot_ms, trimmed_boot_ms;
     struct engine_counters count;
     bool is_draining, is_closing, is_queue_ready;

@@ -432,15 +432,13 @@ void hold_drop(struct hold *h)
 
 void hold_stored(struct hold *h, uint8_t step, const char *ledger)
 {
-    const char *last = ledger;
-    for (const char *end = strchr(last, '\n'); end && end[1]; end = strchr(last, '\n'))
-        last = end + 1;
-    /* Keys are sorted, so these two come before anything that a call may have answered. */
-    const char *hash = strstr(last, "\"hash\":\""), *n = strstr(last, "\"n\":");
+    const char *last = queue_ledger_last(ledger);
+    const char *hash = strstr(last, "\"hash\":\""); /* sorted: before anything that a call may have answered */
+    uint32_t n = queue_ledger_number(last);
     if (!hash || !n)
         return;
     mem_free(h->stored[step]);
-    h->stored[step] = mem_printf("%lld:%.64s", strtoll(n + 4, NULL, 10), hash + 8);
+    h->stored[step] = mem_printf("%u:%.64s", n, hash + 8);
 }
 
 /* What runs again must start from what Redis has, not from what we remember. */

@@ -143,7 +143,6 @@ static void take_reply(struct turn *t, const struct queue_turn_reply *reply)
 {
     struct shard *s = t->shard;
     struct engine *e = s->engine;
-    e->clock_offset_ms = (int64_t)reply->now_ms - (int64_t)env_unix_ms(env_system());
     e->count.turns++;
     e->count.items += t->count;
     for (size_t i = 0; i < t->count; i++)

@@ -7,8 +7,6 @@
  */
 #include "tests/integration/queue/rig.h"
 
-#include "common/queue/queue_private.h"
-
 #include "common/base/mem.h"
 
 #include <string.h>
@@ -327,8 +325,7 @@ static void let_compute(struct queue_item *items, size_t count, struct queue_ahe
         if (!draw(8))
             aheads[i].record.stamp++;
         items[i].ahead = &aheads[i];
-        unsigned char shape[4096];
-        queue_shape_keep(rig.queue, shape, dag_pack(&im->dag, shape, sizeof shape));
+        rig_learn_shape(&im->dag);
     }
 }
 

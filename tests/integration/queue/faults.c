@@ -2,8 +2,6 @@
  */
 #include "tests/integration/queue/rig.h"
 
-#include "common/queue/queue_private.h"
-
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -314,12 +312,6 @@ static struct queue_item cost_item(const struct queue_held *held, unsigned step,
     return it;
 }
 
-static void learn_shape(const struct dag *dag)
-{
-    unsigned char shape[4096];
-    queue_shape_keep(rig.queue, shape, dag_pack(dag, shape, sizeof shape));
-}
-
 static void cost_at(const struct cost_case *how)
 {
     enum { LENGTH = 25 };
@@ -331,7 +323,7 @@ static void cost_at(const struct cost_case *how)
     for (int i = 1; i < LENGTH; i++)
         (void)snprintf(shape + strlen(shape), sizeof shape - strlen(shape), " %d:%d", i, i - 1);
     struct dag dag = rig_dag(shape);
-    learn_shape(&dag);
+    rig_learn_shape(&dag);
     for (unsigned i = 0; i < how->batch; i++)
         submit(ids[i], &dag);
     CHECK_OK(rig_session(S1, 600000));

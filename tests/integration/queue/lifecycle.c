@@ -159,9 +159,8 @@ static void a_record_that_the_rules_do_not_give_stops_the_import(void)
 {
     const char *id = import_new("0 1:0 2:1");
     struct queue_held h = claim_one(S1, id);
-    unsigned char shape[4096];
     struct dag dag = rig_dag("0 1:0 2:1");
-    queue_shape_keep(rig.queue, shape, dag_pack(&dag, shape, sizeof shape));
+    rig_learn_shape(&dag);
     struct queue_ahead ahead = {h.record, true};
     struct queue_item it = rig_item(&h, 0, OUTCOME_DONE);
     it.ahead = &ahead;

@@ -197,7 +197,7 @@ static void load_fake_clock(void)
     freeReplyObject(reply);
 }
 
-static uint64_t rig_unix_ms(void *self)
+static uint64_t rig_ms(void *self)
 {
     (void)self;
     return rig_clock_us / 1000;
@@ -209,7 +209,7 @@ static const struct env *rig_env(void)
     static struct env env;
     env = *env_system();
     if (has_fake_clock)
-        env.unix_ms = rig_unix_ms;
+        env.unix_ms = env.boot_ms = rig_ms;
     return &env;
 }
 
@@ -515,4 +515,10 @@ struct dag rig_dag(const char *text)
         (void)fprintf(stderr, "%s\n", err.text);
     CHECK(dag.steps[0].needs_count == 0);
     return dag;
+}
+
+void rig_learn_shape(const struct dag *dag)
+{
+    unsigned char shape[4096];
+    queue_shape_keep(rig.queue, shape, dag_pack(dag, shape, sizeof shape));
 }

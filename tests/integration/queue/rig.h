@@ -92,6 +92,8 @@ json_t *rig_audit_faults(void); /* new reference */
 /* Shapes for tests: "0 1:0 2:0,1w" = step 2 needs 0 and 1 and is a writer; r: reader, c: on_fail continue; attempts 3.
  */
 struct dag rig_dag(const char *text);
+/* What a holder needs to compute ahead in imports of that shape. */
+void rig_learn_shape(const struct dag *dag);
 /* redis-cli for the impatient; the reply is the caller's. */
 redisReply *rig_command(const char *fmt, ...);
 long long rig_number(const char *fmt, ...);
