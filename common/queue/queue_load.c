@@ -59,7 +59,7 @@ static void on_loaded(void *arg, const struct err *fault, const redisReply *repl
         ret.doc = queue_reply_text(queue_reply_at(reply, at++));
         ret.credential = queue_reply_text(queue_reply_at(reply, at++));
         const redisReply *shape = l->wants_shape ? queue_reply_at(reply, at++) : NULL;
-        if (queue_reply_text(shape))
+        if (shape && queue_reply_text(shape))
             queue_shape_keep(l->q, shape->str, shape->len);
     }
     for (size_t i = 0; !fault && i < l->record.step_count; i++) {

@@ -35,8 +35,13 @@ static struct {
 /* "imp_x i1,0 s0=3,0": state 3 is ACTIVE, 6 is DONE (enum step_state). */
 static void take_line(const char *line, uint64_t now)
 {
+    static const char ours[] = "imp_00pace";
+    char digits[24];
     uint64_t n = 0;
-    if (sscanf(line, "imp_00pace%" SCNu64, &n) != 1 || n >= pace.imports)
+    if (!str_starts(line, ours))
+        return;
+    (void)snprintf(digits, sizeof digits, "%.*s", (int)strcspn(line + sizeof ours - 1, " "), line + sizeof ours - 1);
+    if (!str_to_u64(digits, UINT64_MAX, &n) || n >= pace.imports)
         return;
     struct one *one = &pace.all[n];
     if (strstr(line, " s0=3,") && !one->claimed_ns)

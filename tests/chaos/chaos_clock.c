@@ -23,6 +23,8 @@ __attribute__((constructor)) static void open_clock(void)
         offset_ns = page;
 }
 
+/* The C library names the parameters in its own way. */
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 int clock_gettime(clockid_t clock, struct timespec *ret)
 {
     long rc = syscall(SYS_clock_gettime, clock, ret);
@@ -53,3 +55,4 @@ time_t time(time_t *ret)
         *ret = now.tv_sec;
     return now.tv_sec;
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -394,9 +394,7 @@ static bool run_route(struct route *r, const char *verb, const char *arg)
         r->slow_ms = ms;
     } else if (str_eq(verb, "late") && str_to_u64(arg, 600000, &ms)) {
         begin_late(r, ms);
-    } else if (str_eq(verb, "reset")) {
-        reset_all(r);
-    } else if (str_eq(verb, "to") && read_target(arg, &r->target)) {
+    } else if (str_eq(verb, "reset") || (str_eq(verb, "to") && read_target(arg, &r->target))) {
         reset_all(r);
     } else if (str_eq(verb, "heal")) {
         r->mode = PASSES;
