@@ -244,6 +244,79 @@ def a_stop_is_told_before_anything_and_planned_again(fleet):
         world.stop()
 
 
+# ---- After apply, the plan binds
+
+
+def again(world, mark):
+    """Finished customers once more, by a role, under another name each time: nothing is left to change but what somebody changes."""
+    path = second_file(world, os.path.join(world.fleet.dir, "again%s.csv" % mark))
+    with open(path, encoding="utf-8") as file:
+        text = file.read().replace("-again", "-again" + mark)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    done = world.cli("plan", path)
+    assert done.returncode in (0, 4, 5), done.stdout + done.stderr
+    mine = lambda: [one for one in world.imports() if one["external_ref"].endswith("-again" + mark)]  # noqa: E731
+    world.wait("plans" + mark, lambda _: mine() and all(map(has_plan, mine())))
+    return mine
+
+
+def what_no_plan_names_is_not_signed(fleet):
+    world = SimFleet(fleet, 2, people_delay_ms=50)
+    world.worker()
+    try:
+        assert world.cli("import", world.customers, "--credentials", world.keys).returncode == 0
+        world.wait("first imports", lambda imports: all(one["state"] == "completed" for one in imports))
+        mine = again(world, "")
+        before = world.effects()
+        # Nothing that could write begins: the approvals are applied, then the world changes.
+        halt = world.cli("fleet", "halt", "--reason", "the world changes now", "--by", "test")
+        assert halt.returncode == 0, halt.stderr
+        plans = {one["id"]: approve_and_apply(world, one["id"]) for one in mine()}
+        steps = lambda one: {step["name"]: step["state"] for step in world.dispatcher.get("/v1/imports/" + one["id"]).json["steps"]}  # noqa: E731
+        world.wait("applied", lambda _: all(steps(one)["plan_approval"] == "DONE" for one in mine()))
+        for one in mine():
+            act(world, one["organization"]["management_account_id"], "foreign.detach_policy")
+        assert world.cli("fleet", "release", "--reason", "it has changed", "--by", "test").returncode == 0
+        world.wait("questions", lambda _: all(one["state"] == "held" for one in mine()))
+        assert world.effects() == before, world.effects()[len(before):]
+        for one in mine():
+            error = world.dispatcher.get("/v1/imports/" + one["id"]).json["error"]
+            assert error["code"] == "plan.not_in_plan" and error["step"] == "role_cmp" and error["owner"] == "operator", error
+            assert error["details"]["op"] == "iam:AttachRolePolicy" and error["details"]["args"]["RoleName"] == "doitintl_cmp", error
+            assert error["details"]["plan"] == plans[one["id"]]["hash"], error
+            assert "iam:AttachRolePolicy" in error["text"] and "plan and approve again" in error["fix"], error
+            shown = world.cli("show", one["external_ref"])
+            assert "iam:AttachRolePolicy" in shown.stdout and plans[one["id"]]["hash"][:12] in shown.stdout, shown.stdout[-2000:]
+        accepted, planned_again = mine()
+
+        # One is accepted with a reason, and does that and nothing else.
+        said = world.cli("accept", accepted["external_ref"], "--by", "ann", "--reason", "CHG-9: the policy belongs there")
+        assert said.returncode == 0, said.stdout + said.stderr
+        world.wait("accepted end", lambda _: mine()[0]["state"] == "completed")
+        more = difference(planned_calls(plans[accepted["id"]]), made_calls(world, accepted["id"]))
+        assert more == ["made, not planned: role_cmp iam:AttachRolePolicy"], more
+        decided = [line["result"]["reason"] for line in world.ledger(accepted["id"]) if line["step"] == "role_cmp" and line["kind"] == "signal"]
+        assert decided == ["CHG-9: the policy belongs there"], decided
+
+        # The other is planned anew: the new plan names the call, and its approval lets it go.
+        assert world.cli("cancel", planned_again["external_ref"], "--keep", "--by", "ann", "--reason", "planned anew").returncode == 0
+        world.wait("cancelled", lambda _: mine()[1]["state"] == "cancelled")
+        third = again(world, "-2")
+        ops = {}
+        for one in third():
+            plan = approve_and_apply(world, one["id"])
+            ops[one["organization"]["management_account_id"]] = sorted(op for _, op, _ in planned_calls(plan))
+        world.wait("third ends", lambda _: all(one["state"] == "completed" for one in third()))
+        assert ops[planned_again["organization"]["management_account_id"]] == ["iam:AttachRolePolicy"], ops
+        assert ops[accepted["organization"]["management_account_id"]] == [], ops
+        done = [(one["account"], one["op"]) for one in world.effects()[len(before):]]
+        both = sorted((one["organization"]["management_account_id"], "iam:AttachRolePolicy") for one in (accepted, planned_again))
+        assert sorted(done) == both, done
+    finally:
+        world.stop()
+
+
 # ---- Who may approve, and what comes without a plan
 
 
@@ -293,7 +366,7 @@ def an_import_without_a_plan_says_so(fleet):
 
 
 if __name__ == "__main__":
-    tests = [a_finished_customer_has_no_changes, what_moved_is_refused_by_name, two_people_where_the_profile_asks,
+    tests = [a_finished_customer_has_no_changes, what_moved_is_refused_by_name, what_no_plan_names_is_not_signed, two_people_where_the_profile_asks,
              a_stop_is_told_before_anything_and_planned_again, an_import_without_a_plan_says_so, calls_made_are_the_calls_planned]
     for number in range(1, 6 if FULL else 1):
         def more(fleet, number=number):

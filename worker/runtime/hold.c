@@ -215,12 +215,18 @@ static void view_results(struct hold *h, struct run *r)
     r->undone = json_copy(h->undone);
 }
 
+static bool wants(const struct run *r, const char *name)
+{
+    return (r->def->uses && str_in_list(r->def->uses, name)) ||
+           (str_eq(name, PLAN_APPROVAL) && step_def_is_bound(r->def, r->is_undo));
+}
+
 static const char *missing_blob(const struct run *r, const json_t *results)
 {
     const char *name = NULL;
     json_t *value = NULL;
     json_object_foreach ((json_t *)(uintptr_t)results, name, value) {
-        if (is_stub(value) && r->def->uses && str_in_list(r->def->uses, name))
+        if (is_stub(value) && wants(r, name))
             return name;
     }
     return NULL;

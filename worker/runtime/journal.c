@@ -10,7 +10,7 @@
 #define JOURNAL_VERSION 1
 
 static const char *const sections[] = {"keys",    "now",  "codes",  "task",  "signals", "spent",
-                                       "accepts", "last", "chunks", "notes", "bracket"};
+                                       "accepts", "last", "chunks", "notes", "bracket", "unplanned"};
 
 static int check_set(const json_t *root, struct err *err)
 {

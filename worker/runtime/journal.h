@@ -10,6 +10,7 @@
  *    "signals": {"done": digest}, "spent": {"reject": digest}, "accepts": {question: digest},
  *    "chunks": {"1/accounts": {"$blob":digest,"bytes":n,"at":ms}},              big values of a try, stored elsewhere
  *    "bracket": {"before": {"at_ms", "calls", "reading"}},                      what it touches, before its first write
+ *    "unplanned": {"op digest": [{"by","reason"}]},                             who accepted a call that no plan named
  *    "last":  {"outcome":"W","reads":digest},                                   what the ledger was told last
  *    "head":  hex, "seq": n,                                                    end of this step's ledger chain
  *    "undo":  {"keys": .., "now": .., ..}}                the same sections for the undo of this step; the chain goes

@@ -186,8 +186,13 @@ enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **re
     const char *key = s->in.is_undo ? step_text(s, "undo/%s", ask->key) : ask->key;
     enum step_result r = STEP_WAIT;
     struct step_call *c = find(s, key);
-    if (!c && step_declares(s, ask->op))
-        r = step_bracket_before(s, ask->op);
+    if (!c && step_declares(s, ask->op)) {
+        struct ask own = *ask;
+        own.key = key;
+        r = step_plan_binds(s, &own, digest);
+        if (r == STEP_DONE) /* not before: a question may stand for days, and a bracket is short */
+            r = step_bracket_before(s, ask->op);
+    }
     if (!c && r != STEP_DONE && step_declares(s, ask->op)) {
         json_decref(TAKE(ask->args));
         return r;

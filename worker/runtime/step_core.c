@@ -323,19 +323,11 @@ enum step_result step_play(struct step *s)
     return r;
 }
 
-static bool could_write(const struct step *s)
-{
-    for (const struct aws_op *const *op = s->in.def->ops; op && *op; op++)
-        if ((*op)->mutates)
-            return true;
-    return false;
-}
-
 /* While the fleet is halted a step that could write is not even begun; what it has sent is still awaited and recorded.
  */
 static bool is_halted(const struct step *s)
 {
-    return s->host->is_halted && could_write(s) && s->host->is_halted(s->host->self);
+    return s->host->is_halted && step_def_could_write(s->in.def) && s->host->is_halted(s->host->self);
 }
 
 static enum step_result wait_for_release(struct step *s)

@@ -164,6 +164,10 @@ bool step_has_write_in_flight(const struct step *s);
 bool step_is_poll(const struct step *s); /* entered again for an open task: may share reads with others */
 const char *step_name(const struct step *s);
 const struct aws_op *const *step_manifest(const struct step *s);
+bool step_def_could_write(const struct step_def *def);
+/* The step whose result holds the approved plan; steps that are bound by it need that result at hand. */
+#define PLAN_APPROVAL "plan_approval"
+bool step_def_is_bound(const struct step_def *def, bool is_undo);
 struct journal *step_journal(struct step *s);
 /* The value that a step_op_chunk_put is about; borrowed while the call lives. */
 const json_t *step_chunk_of(const struct step_call *call);

@@ -238,10 +238,7 @@ static const char *final_grade(const struct step *s)
         s->in.has_task || json_is_integer(journal_get(&s->journal, "task", "at")) || step_signal(s, "done");
     if (was_asked || s->in.def->only_looks || journal_has_answers(&s->journal))
         return s->grade ? s->grade : "probed";
-    bool could_write = false;
-    for (const struct aws_op *const *op = s->in.def->ops; op && *op; op++)
-        could_write = could_write || (*op)->mutates;
-    return s->grade || could_write ? "already" : "probed";
+    return s->grade || step_def_could_write(s->in.def) ? "already" : "probed";
 }
 
 static void end_done(struct step *s, struct ending *e)

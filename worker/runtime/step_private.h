@@ -94,6 +94,9 @@ void step_digest_args(struct ask *ask, char ret[65]);
 enum step_result step_bracket_before(struct step *s, const struct aws_op *op);
 enum step_result step_bracket_after(struct step *s);
 
+/* step_plan.c: DONE when the approved plan names this write, when there is none, or when people accepted it. */
+enum step_result step_plan_binds(struct step *s, const struct ask *ask, const char *digest);
+
 /* step_settle.c */
 enum settle_verdict { SETTLE_SEND, SETTLE_LATER, SETTLE_DRIFT, SETTLE_PERSON };
 /* How long after our own lost answer a look decides. */
