@@ -1,23 +1,25 @@
 /* The approved plan binds: after `apply` a step signs no write that people have not seen.
  *
  * Where a plan was approved (plan_approval has a result), a write that is not among the calls which the plan names for
- * this very step is not signed. Compared are the operation, the region and all arguments, documents included; a value
- * that the plan could not know (FORESIGHT_UNKNOWN) may be any text there. Keys are our own names and are not compared.
- * The step is held with plan.not_in_plan until as many people have accepted exactly this call, each with a reason, as
- * had to approve the plan; what they accept is in the journal and the ledger and is no licence for another call.
- * What it did before stays, as at any stop between two calls: all of it was in the plan or accepted.
+ * this very step is not signed. Compared are the operation, the region and all arguments, documents included; for a
+ * value that the plan could not know (FORESIGHT_UNKNOWN) any text may stand there, inside of a document any that stays
+ * within its quotes. Keys are our own names and are not compared. The step is held with plan.not_in_plan until as many
+ * people have accepted exactly this call, each with a reason, as had to approve the plan; what they accept is in the
+ * journal and the ledger and is no licence for another call. What it did before stays, as at any stop between two
+ * calls: all of it was in the plan or accepted.
  *
  * What follows from that:
- *   fewer calls     are fine: what somebody did meanwhile, or what an adopted thing does not need any more
- *   retries         ask the same call again: in the plan as often as it takes
- *   open intents    a call that is sent again (RESEND) or that a look did not find (LOOK) is judged like a new one,
- * since its arguments may rest on newer facts; one that has its answer is recorded and goes nowhere an undo         is
- * not bound: it takes back what the forward run made, and has a plan of its own mails, halts    are no calls of AWS:
- * not bound end of access   credential_retire is bound like every step: another key than the plan's is asked about
- *   people          the plan plays what people will have done (foresight_people.c); who does otherwise and leads a step
- *                   to another call leads it to a question
- *   "unforeseen"    is no licence: a step with that mark may make the calls that are named for it and no others.
- *                   change_plan refuses such a plan anyway */
+ *   - Fewer calls are fine: what somebody did meanwhile, or what an adopted thing does not need any more.
+ *   - Retries ask the same call again: in the plan as often as it takes.
+ *   - A call that is sent again (RESEND), or that a look did not find (LOOK), is judged like a new one, since its
+ *     arguments may rest on newer facts; one that has its answer is recorded and goes nowhere.
+ *   - An undo is not bound: it takes back what the forward run made, and has a plan of its own.
+ *   - Mails and halts are no calls of AWS: not bound.
+ *   - credential_retire is bound like every step: another key than the plan's is asked about.
+ *   - The plan plays what people will have done (foresight_people.c); who does otherwise and leads a step to another
+ *     call leads it to a question.
+ *   - "unforeseen" is no licence: a step with that mark may make the calls that are named for it and no others.
+ *     change_plan refuses such a plan anyway. */
 #include "worker/runtime/step_private.h"
 
 #include <strings.h>
@@ -37,15 +39,39 @@ bool step_def_is_bound(const struct step_def *def, bool is_undo)
 
 /* ---- What the plan names ---- */
 
-/* `planned` with what nobody knew: "arn:..:(known after apply)" is any text that begins and ends like it. */
+/* What stands where the plan knew nothing: something, and inside of a longer text nothing that ends a quoted value, so
+ * that no statement of a document hides there. */
+static bool is_filling(const char *from, size_t bytes, bool is_whole)
+{
+    return bytes && (is_whole || strcspn(from, "\"\\{}[]") >= bytes);
+}
+
+/* `planned` with what nobody knew: "arn:..:(known after apply)" is any text that begins and ends like it. What follows
+ * a gap is looked for at its first place; where that is the wrong one, people are asked. */
 static bool text_fits(const char *planned, const char *asked)
 {
-    const char *gap = strstr(planned, FORESIGHT_UNKNOWN);
-    if (!gap)
-        return str_eq(planned, asked);
-    const char *tail = gap + strlen(FORESIGHT_UNKNOWN);
-    size_t head = (size_t)(gap - planned);
-    return strlen(asked) > head + strlen(tail) && strncmp(planned, asked, head) == 0 && str_ends(asked, tail);
+    bool is_whole = str_eq(planned, FORESIGHT_UNKNOWN);
+    const char *gap = NULL;
+    while ((gap = strstr(planned, FORESIGHT_UNKNOWN))) {
+        size_t head = (size_t)(gap - planned);
+        if (strncmp(planned, asked, head) != 0)
+            return false;
+        planned = gap + strlen(FORESIGHT_UNKNOWN);
+        asked += head;
+        const char *next = strstr(planned, FORESIGHT_UNKNOWN);
+        size_t between = next ? (size_t)(next - planned) : strlen(planned), left = strlen(asked), filled = 1;
+        if (left <= between)
+            return false;
+        if (!next)
+            filled = left - between; /* the rest of the plan's text is the end of what is asked */
+        else
+            while (filled + between < left && strncmp(asked + filled, planned, between) != 0)
+                filled++;
+        if (!is_filling(asked, filled, is_whole))
+            return false;
+        asked += filled;
+    }
+    return str_eq(planned, asked);
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the arguments, which are ours
@@ -83,7 +109,7 @@ static bool is_planned(const struct step *s, const json_t *plan, const struct as
                 continue;
             bool is_there = str_eq(json_str_at(call, "region"), ask->region ? ask->region : "");
             if (str_eq(json_str_at(call, "digest"), digest) ||
-                (is_there && value_fits(json_object_get(call, "args"), ask->args)))
+                (is_there && !ask->through && value_fits(json_object_get(call, "args"), ask->args)))
                 return true;
         }
     }
