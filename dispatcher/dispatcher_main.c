@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 
 #define EXIT_MISCONFIGURED 2
-#define TICK_MAX_MS 5000
+#define TICK_MAX_MS 30000 /* workers tick, too; a tick says when the next is due, sessions that may die included */
 #define TICK_MIN_MS 20
 #define REFRESH_MS 2000
 #define DRAIN_MS 5000

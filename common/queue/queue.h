@@ -116,8 +116,10 @@ void queue_session_list(struct queue *q, uint32_t shard, uint64_t session, queue
 /* For the beat thread: blocking. held: -1 do not compare. Gives -1 with ERR_LEASE_LOST when the session is gone. */
 struct queue_beat {
     bool is_gone;
-    uint32_t held; /* as Redis knows it */
-    uint32_t mail; /* waiting mails: do a turn */
+    uint32_t held;        /* as Redis knows it */
+    uint32_t mail;        /* waiting mails: do a turn */
+    uint32_t ring;        /* imports that wait for a place: a bell may have been lost */
+    uint64_t next_due_ms; /* as in queue_turn_reply */
 };
 NODISCARD int queue_beat(redisContext *ctx, const char *prefix, uint32_t shard, uint64_t session, uint32_t lease_ms,
                          struct queue_beat *ret, struct err *err);

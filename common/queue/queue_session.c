@@ -184,12 +184,14 @@ int queue_beat(redisContext *ctx, const char *prefix, uint32_t shard, uint64_t s
     int rc = 0;
     if (reply->type == REDIS_REPLY_ERROR)
         rc = err_set(err, ERR_REDIS, "beat: Redis says: %.200s", reply->str);
-    else if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+    else if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5)
         rc = err_set(err, ERR_INTERNAL, "beat: an answer of the wrong shape");
     if (!rc) {
         ret->is_gone = queue_reply_u64(reply->element[0]) != 0;
         ret->held = (uint32_t)queue_reply_u64(reply->element[1]);
         ret->mail = (uint32_t)queue_reply_u64(reply->element[2]);
+        ret->ring = (uint32_t)queue_reply_u64(reply->element[3]);
+        ret->next_due_ms = queue_reply_u64(reply->element[4]);
         if (ret->is_gone)
             rc = err_set(err, ERR_LEASE_LOST, "the session ended");
     }

@@ -12,6 +12,7 @@
 
 #define LEASE_MS "10000"
 #define LOOK_MS 1000
+#define QUIET_EVERY 5 /* looks when the last one found no batch at all; what comes in here is begun at once */
 #define IN_FLIGHT_MAX 16
 #define PAGES_MAX 64 /* of one batch before the next one may be chosen */
 
@@ -24,7 +25,8 @@ struct batch_runner {
     uint32_t pages;          /* read of this batch in this turn */
     size_t in_flight;        /* rows being submitted */
     uint32_t calls;          /* replies awaited in all: nothing is freed before */
-    bool is_reading, is_stopping, is_closed;
+    uint32_t ticks;
+    bool is_quiet, is_reading, is_stopping, is_closed;
 };
 
 struct row {
@@ -238,6 +240,7 @@ static void found(void *arg, const struct err *err, const redisReply *reply)
 {
     struct batch_runner *r = arg;
     const char *id = err ? "" : store_text(reply);
+    r->is_quiet = !err && !*id;
     if (*id && strlen(id) < sizeof r->id && !r->id[0] && !r->is_stopping) {
         char lease[80];
         (void)snprintf(r->id, sizeof r->id, "%s", id);
@@ -266,7 +269,9 @@ void batch_runner_kick(struct batch_runner *r)
 
 static void look(uv_timer_t *timer)
 {
-    batch_runner_kick(timer->data);
+    struct batch_runner *r = timer->data;
+    if (!r->is_quiet || ++r->ticks % QUIET_EVERY == 0)
+        batch_runner_kick(r);
 }
 
 struct batch_runner *batch_runner_new(struct store *s)

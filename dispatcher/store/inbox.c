@@ -9,8 +9,10 @@
 
 #define GROUP "orgimport"
 #define POLL_MS 200
+#define QUIET_AFTER 50 /* polls without an entry: from then on it is asked in every fifth tick only */
+#define QUIET_EVERY 5
 #define TAKE_OVER_MS "30000"      /* an entry that somebody had this long is believed lost */
-#define TAKE_OVER_EVERY 50        /* polls */
+#define TAKE_OVER_EVERY 50        /* ticks of POLL_MS */
 #define DELIVERIES_MAX 5          /* then it is poison: answered without being touched again */
 #define CONSUMER_IDLE_MS "600000" /* gone; or without an entry so long, and made anew by its next one */
 #define READ_MAX "16"
@@ -20,7 +22,7 @@ struct inbox {
     struct store *store;
     uv_timer_t timer;
     char key[128], me[24];
-    uint32_t calls, polls, in_flight;
+    uint32_t calls, ticks, quiet, in_flight;
     bool has_group, is_reading, is_closed;
 };
 
@@ -235,12 +237,14 @@ static void handle_all(struct inbox *in, const redisReply *entries)
 
 static void on_read(struct inbox *in, void *arg, const redisReply *reply)
 {
+    const redisReply *entries = store_element(store_element(reply, 0), 1);
     (void)arg;
     in->is_reading = false;
+    in->quiet = entries || !reply ? 0 : in->quiet + 1;
     if (reply && reply->type == REDIS_REPLY_ERROR)
         in->has_group = false; /* NOGROUP after a flush: made again */
     else
-        handle_all(in, store_element(store_element(reply, 0), 1));
+        handle_all(in, entries);
 }
 
 static void on_taken_over(struct inbox *in, void *arg, const redisReply *reply)
@@ -298,6 +302,9 @@ static void on_group(struct inbox *in, void *arg, const redisReply *reply)
 static void poll_once(uv_timer_t *timer)
 {
     struct inbox *in = timer->data;
+    bool is_round = in->ticks++ % TAKE_OVER_EVERY == 0;
+    if (in->quiet >= QUIET_AFTER && !is_round && in->ticks % QUIET_EVERY)
+        return;
     if (in->is_reading || in->in_flight >= 64 || !redis_is_up(in->store->redis))
         return;
     if (!in->has_group) {
@@ -307,7 +314,7 @@ static void poll_once(uv_timer_t *timer)
     }
     const char *read[] = {"XREADGROUP", "GROUP", GROUP, in->me, "COUNT", READ_MAX, "STREAMS", in->key, ">"};
     in->is_reading = send_call(in, (int)ARRAY_LEN(read), read, on_read, NULL);
-    if (in->polls++ % TAKE_OVER_EVERY == 0) {
+    if (is_round) {
         const char *pending[] = {"XPENDING", in->key, GROUP, "IDLE", TAKE_OVER_MS, "-", "+", READ_MAX};
         (void)send_call(in, (int)ARRAY_LEN(pending), pending, on_pending, NULL);
         const char *sweep[] = {"EVAL", sweep_text, "1", in->key, GROUP, CONSUMER_IDLE_MS, in->me};

@@ -21,7 +21,8 @@ struct beat {
     uv_thread_t thread;
     uv_mutex_t lock;
     uv_cond_t wake;
-    bool is_stopping; /* under lock */
+    bool is_stopping, is_urgent; /* under lock */
+    uint32_t rounds;             /* of the thread */
     redisContext *ctx;
 };
 
@@ -47,6 +48,8 @@ static void beat_one(struct beat *b, struct beat_shard *s)
         atomic_store(&s->lease_until, sent + b->options.lease_ms);
     atomic_store(&s->held, reply.held);
     atomic_store(&s->mail, reply.mail);
+    atomic_store(&s->ring, reply.ring);
+    atomic_store(&s->next_due_ms, reply.next_due_ms);
     atomic_store(&s->is_news, true);
 }
 
@@ -102,8 +105,10 @@ static void beat_all(struct beat *b)
     if (!b->ctx)
         log_error(LOG_WARN, "beat.no_connection", &err, NULL);
     ask_halt(b);
+    uint32_t idle_every = b->options.lease_ms / 3 / b->options.interval_ms;
+    bool is_for_all = idle_every < 2 || b->rounds++ % idle_every == 0;
     for (uint32_t i = 0; i < b->options.shard_count; i++)
-        if (loop_lives(b))
+        if ((is_for_all || atomic_load(&b->shards[i].is_busy)) && loop_lives(b))
             beat_one(b, &b->shards[i]);
     uv_async_send(&b->async);
 }
@@ -116,8 +121,9 @@ static void run(void *arg)
         uv_mutex_unlock(&b->lock);
         beat_all(b);
         uv_mutex_lock(&b->lock);
-        if (!b->is_stopping)
+        if (!b->is_stopping && !b->is_urgent)
             (void)uv_cond_timedwait(&b->wake, &b->lock, (uint64_t)b->options.interval_ms * 1000000u);
+        b->is_urgent = false;
     }
     uv_mutex_unlock(&b->lock);
 }
@@ -156,6 +162,19 @@ struct beat_shard *beat_shard(struct beat *b, uint32_t shard)
 {
     ASSERT(shard < b->options.shard_count);
     return &b->shards[shard];
+}
+
+void beat_set_busy(struct beat *b, uint32_t shard, bool is_busy)
+{
+    struct beat_shard *s = beat_shard(b, shard);
+    uint64_t fresh = env_boot_ms(b->options.env) + b->options.lease_ms - b->options.interval_ms;
+    atomic_store(&s->is_busy, is_busy);
+    if (!is_busy || atomic_load(&s->lease_until) >= fresh)
+        return;
+    uv_mutex_lock(&b->lock);
+    b->is_urgent = true;
+    uv_cond_signal(&b->wake);
+    uv_mutex_unlock(&b->lock);
 }
 
 void beat_tick(struct beat *b)

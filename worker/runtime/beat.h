@@ -15,7 +15,10 @@ struct beat_shard { /* written by both threads */
     _Atomic uint64_t gone;        /* the session that the queue does not know any more */
     _Atomic uint32_t held;        /* as Redis knows it */
     _Atomic uint32_t mail;
+    _Atomic uint32_t ring;        /* imports that wait for a place */
+    _Atomic uint64_t next_due_ms; /* on Redis's clock; 0: nothing is waited for */
     _Atomic bool is_news;
+    _Atomic bool is_busy; /* holds an import: beaten every time; an idle one only as often as its lease needs */
 };
 
 struct beat;
@@ -30,6 +33,8 @@ struct beat_options {
 };
 NODISCARD int beat_start(uv_loop_t *loop, const struct beat_options *options, struct beat **ret, struct err *err);
 struct beat_shard *beat_shard(struct beat *b, uint32_t shard);
+/* A shard that becomes busy is beaten at once when its last beat is older than one interval. */
+void beat_set_busy(struct beat *b, uint32_t shard, bool is_busy);
 /* Whether calls that change something may be signed now: within the last lease time Redis has said that the fleet is
  * not halted, and nothing newer says that it is. */
 bool beat_may_write(const struct beat *b);

@@ -35,10 +35,9 @@ static json_t *worker_facts(struct engine *e)
     if (e->aws)
         aws_client_stats(e->aws, &aws);
     const char *given = config_text(e->config, CONFIG_NAME);
-    json_t *facts =
-        json_make("{s:s, s:s, s:i, s:I, s:I, s:b}", "name", *given ? given : name, "version", ORGIMPORT_VERSION, "pid",
-                  (int)getpid(), "uptime_ms", (json_int_t)(engine_boot_ms(e) - e->started_boot_ms), "held",
-                  (json_int_t)e->hold_count, "draining", e->is_draining);
+    json_t *facts = json_make("{s:s, s:s, s:i, s:I, s:I, s:b}", "name", *given ? given : name, "version",
+                              ORGIMPORT_VERSION, "pid", (int)getpid(), "started_ms", (json_int_t)e->started_unix_ms,
+                              "held", (json_int_t)e->hold_count, "draining", e->is_draining);
     json_put_bool(facts, "halted", e->beat && beat_is_halted(e->beat));
     json_put(facts, "steps",
              json_make("{s:I, s:I, s:I, s:I, s:I, s:I}", "done", (json_int_t)n->done, "retried", (json_int_t)n->retried,
@@ -99,11 +98,19 @@ static void give_memory_back(struct engine *e)
     log_event(LOG_DEBUG, "memory.trimmed", "ms", LOG_N(engine_boot_ms(e) - now), NULL);
 }
 
+/* Told to every shard when it has changed; an idle worker has nothing to tell: how often it asked for work is no news.
+ */
 static void publish(void *arg)
 {
     struct engine *e = arg;
-    AUTO_FREE char *worker = engine_worker_json(e);
+    json_auto_t *facts = worker_facts(e);
+    AUTO_FREE char *worker = json_text(facts);
+    (void)json_object_del(json_object_get(facts, "queue"), "turns");
+    AUTO_FREE char *news = json_text(facts);
     give_memory_back(e);
+    e->publish = later_add(e->later, PUBLISH_MS, publish, e);
+    if (e->told && str_eq(e->told, news))
+        return;
     for (uint32_t i = 0; i < e->shard_count; i++) {
         struct shard *s = &e->shards[i];
         if (s->state != SHARD_OPEN)
@@ -112,7 +119,8 @@ static void publish(void *arg)
         queue_session_refresh(e->queue, s->id, s->published, (uint32_t)config_int(e->config, CONFIG_LEASE_MS), worker,
                               published, s);
     }
-    e->publish = later_add(e->later, PUBLISH_MS, publish, e);
+    mem_free(e->told);
+    e->told = TAKE(news);
 }
 
 /* ---- The end ---- */
@@ -460,6 +468,7 @@ static void free_engine(struct engine *e)
 {
     mem_free(e->holds);
     mem_free(e->shards);
+    mem_free(e->told);
     aws_endpoints_free(e->endpoints);
     mem_free(e);
 }
@@ -471,7 +480,7 @@ int engine_run(const struct config *config)
     e->config = config;
     e->shard_count = (uint32_t)config_int(config, CONFIG_SHARDS);
     e->shards = mem_alloc(e->shard_count * sizeof *e->shards);
-    e->started_boot_ms = engine_boot_ms(e);
+    e->started_unix_ms = env_unix_ms(env_system());
     set_rules(e);
     runs_init(e);
     ASSERT(uv_loop_init(&e->loop) == 0);

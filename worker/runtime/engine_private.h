@@ -167,7 +167,8 @@ struct engine {
     struct later_item *ready_round;
     struct warm *warm_newest, *warm_oldest, *warms[WARM_SLOTS];
     size_t warm_count;
-    uint64_t started_boot_ms, trimmed_boot_ms;
+    uint64_t started_unix_ms, trimmed_boot_ms;
+    char *told; /* what was published last; own */
     struct engine_counters count;
     bool is_draining, is_closing, is_queue_ready;
     int exit_code;

@@ -59,7 +59,8 @@ static void table_add(struct engine *e, struct hold *h)
     h->next_hash = *slot;
     *slot = h;
     e->hold_count++;
-    h->shard->hold_count++;
+    if (!h->shard->hold_count++)
+        beat_set_busy(e->beat, h->shard->id, true);
 }
 
 static void table_remove(struct engine *e, struct hold *h)
@@ -69,7 +70,8 @@ static void table_remove(struct engine *e, struct hold *h)
         at = &(*at)->next_hash;
     *at = h->next_hash;
     e->hold_count--;
-    h->shard->hold_count--;
+    if (!--h->shard->hold_count && e->beat)
+        beat_set_busy(e->beat, h->shard->id, false);
 }
 
 /* ---- Loading ---- */

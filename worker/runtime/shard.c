@@ -8,7 +8,6 @@
 #define GATHER_ITEMS 16 /* company enough */
 #define AGAIN_MS 200    /* after a lost connection */
 #define REOPEN_MS 500
-#define DUE_MAX_MS 5000  /* a bell may be lost: look at least this often */
 #define MISMATCHES_MAX 3 /* a turn in flight makes one, another may follow; three in a row are a lost reply */
 
 static void pump(struct shard *s);
@@ -127,16 +126,13 @@ static void due_now(void *arg)
     shard_ring(s);
 }
 
-/* The bell is a hint and may be lost; this timer is exact. */
+/* The bell is a hint and may be lost; this timer is exact, and each beat tells what nobody did. */
 static void set_due(struct shard *s, uint64_t next_due_ms)
 {
-    uint64_t now = engine_redis_ms(s->engine), delay = DUE_MAX_MS;
+    uint64_t now = engine_redis_ms(s->engine);
+    later_cancel(TAKE(s->due));
     if (next_due_ms)
-        delay = next_due_ms > now ? next_due_ms - now + 1 : 1;
-    if (delay > DUE_MAX_MS)
-        delay = DUE_MAX_MS;
-    later_cancel(s->due);
-    s->due = later_add(s->engine->later, delay, due_now, s);
+        s->due = later_add(s->engine->later, next_due_ms > now ? next_due_ms - now + 1 : 1, due_now, s);
 }
 
 static void take_reply(struct turn *t, const struct queue_turn_reply *reply)
@@ -163,7 +159,10 @@ static void take_reply(struct turn *t, const struct queue_turn_reply *reply)
             hold_mail(h);
     }
     s->is_hungry = reply->others_wait || (t->want && reply->claim_count == t->want);
-    set_due(s, reply->next_due_ms);
+    /* Who was part of something keeps the time of what comes next. Who only asked in vain leaves that to those, to the
+     * dispatchers, and to the next beat: a fleet with nothing to do is silent. */
+    if (t->count || reply->claim_count || s->hold_count)
+        set_due(s, reply->next_due_ms);
 }
 
 static void resend(void *arg);
@@ -493,6 +492,10 @@ void shard_beat(struct shard *s)
         queue_want_mail(s->engine->queue, s->id);
         shard_ring(s);
     }
+    uint64_t next = atomic_exchange(&b->next_due_ms, 0);
+    bool is_overdue = next && next <= engine_redis_ms(s->engine);
+    if (atomic_exchange(&b->ring, 0) || is_overdue)
+        shard_ring(s);
     bool is_equal = atomic_load(&b->held) == s->hold_count;
     s->mismatches = is_equal || s->turns ? 0 : s->mismatches + 1;
     if (s->mismatches < MISMATCHES_MAX || s->is_listing)

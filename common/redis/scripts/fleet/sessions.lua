@@ -18,13 +18,19 @@ local function open(keys, args)
     return { 0 }
 end
 
+-- What an idle worker hears of its shard: nobody has to ask for work that is not there.
 local function beat(keys, args)
-    if redis.call('HEXISTS', keys[1], 's:' .. args[1]) == 0 then
-        return { 1, 0, 0 }
+    local known = redis.call('HMGET', keys[1], 's:' .. args[1], '#')
+    if not known[1] then
+        return { 1, 0, 0, 0, 0 }
+    end
+    local ring, next = 0, 0
+    if known[2] then
+        ring, next = struct.unpack(COUNTERS, known[2])
     end
     local pre = sub(keys[1], 1, -2)
     redis.call('ZADD', pre .. 'sess', 'XX', 'GT', floor(clock_us() / 1000) + tonumber(args[2]), args[1])
-    return { 0, redis.call('SCARD', pre .. 'own:' .. args[1]), redis.call('SCARD', pre .. 'mail:' .. args[1]) }
+    return { 0, redis.call('SCARD', pre .. 'own:' .. args[1]), redis.call('SCARD', pre .. 'mail:' .. args[1]), ring, next }
 end
 
 -- Gives how many imports the session still holds.
