@@ -1,8 +1,9 @@
 -- ---- Everybody's calls ---------------------------------------------------------------------------------------------------
 -- args: import, account key, dag hash hex, dag, record, document, credential or ''. Gives the id of the open import.
 local function submit(keys, args)
-    local imp, account, h = args[1], args[2], keys[1]
-    local got = redis.call('HMGET', h, '#', imp, 'acct:' .. account, 'd:' .. args[3])
+    local imp, account, h, r = args[1], args[2], keys[1], record_read(args[5])
+    local group = group_name(r and r.group or 0)
+    local got = redis.call('HMGET', h, '#', imp, 'acct:' .. account, 'd:' .. args[3], group)
     if got[2] then
         return { 4, imp }
     elseif got[3] then
@@ -10,12 +11,13 @@ local function submit(keys, args)
     elseif got[4] and got[4] ~= args[4] then
         return redis.error_reply('CORRUPT another playbook shape has the same hash')
     end
-    local c, r, shape = begin(h, got[1]), record_read(args[5]), dag_read(args[4])
+    local c, shape = begin(h, got[1]), dag_read(args[4])
     if not r or not shape or shape.count ~= r.count or hex8(r.dag) ~= args[3] then
         return redis.error_reply('CORRUPT the record does not fit its playbook')
     end
     know_time(c)
-    r.imp, r.shape, r.is_new, r.place = imp, shape, true, ''
+    group_keep(c, group, got[5])
+    r.imp, r.shape, r.is_new, r.place, r.gplace, r.charge = imp, shape, true, '', '', 0
     r.created, r.since, r.session0, r.version = c.now, c.now, r.session, 1
     settle(c, r)
     c.recs[imp], c.order[1] = r, r
