@@ -246,3 +246,4 @@ struct tokens *tokens_new(struct engine *e);
 void tokens_free(struct tokens *t);
 void tokens_draw(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
 void tokens_undraw(void *self, later_fn *go, void *arg);
+void tokens_throttled(struct tokens *t, const char *account_id, const char *family, uint32_t delay_ms);

@@ -145,16 +145,25 @@ local function put_credential(keys, args)
     return { 0 }
 end
 
--- KEYS[1]: the bucket. args: rate per second x 100, burst, want. Gives granted, wait in ms. Counts in 1/100,000 tokens.
+-- KEYS[1]: the bucket. args: rate per second x 100, burst, want, and for how many ms from now AWS wants to be left alone
+-- (0: nothing said). Gives granted, wait in ms. Counts in 1/100,000 tokens. A pause is everybody's: nothing is granted
+-- before its end, and then one by one, not as a burst.
 local function tokens(keys, args)
     local rate, burst, want = tonumber(args[1]), tonumber(args[2]) * 100000, tonumber(args[3])
-    local got, now = redis.call('HMGET', keys[1], 't', 'at'), floor(clock_us() / 1000)
+    local got, now = redis.call('HMGET', keys[1], 't', 'at', 'until'), floor(clock_us() / 1000)
     local have = min(burst, tonumber(got[1] or burst) + max(0, now - tonumber(got[2] or now)) * rate)
+    local at, paused, pause = now, tonumber(got[3] or 0), tonumber(args[4])
+    if pause > 0 then
+        paused = max(paused, now + pause)
+    end
+    if paused > now then
+        at, have = paused, 0
+    end
     local granted = min(want, floor(have / 100000))
     have = have - granted * 100000
-    redis.call('HSET', keys[1], 't', string.format('%.0f', have), 'at', now)
-    redis.call('PEXPIRE', keys[1], 60000 + floor(burst / max(rate, 1)))
-    return { granted, granted < want and math.ceil((100000 - have) / max(rate, 1)) or 0 }
+    redis.call('HSET', keys[1], 't', string.format('%.0f', have), 'at', at, 'until', paused)
+    redis.call('PEXPIRE', keys[1], 60000 + floor(burst / max(rate, 1)) + at - now)
+    return { granted, granted < want and at - now + math.ceil((100000 - have) / max(rate, 1)) or 0 }
 end
 
 -- KEYS[1]: f:{g}:fleet. args: halt or release, id of the finding, line for the log, end of the log as the caller saw it.
