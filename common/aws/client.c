@@ -329,6 +329,8 @@ int aws_client_new(uv_loop_t *loop, const struct aws_client_options *options, st
     client->magic = AWS_CLIENT_MAGIC;
     client->loop = loop;
     client->env = options->env ? options->env : env_system();
+    client->throttled = options->throttled;
+    client->throttled_arg = options->throttled_arg;
     client->http = options->http;
     client->endpoints = endpoints;
     client->is_simulated = options->is_simulated;

@@ -21,6 +21,10 @@ struct aws_client_options {
     uint32_t call_timeout_ms;
     uint32_t calls_max;
     uint32_t rate_scale_pct; /* 100 = half of AWS's documented rates */
+    /* AWS throttled: nobody of this client calls the family with this rate key for delay_ms. For those who share the
+     * account with other processes. May be NULL. */
+    void (*throttled)(void *arg, const char *rate_key, const char *family, uint32_t delay_ms);
+    void *throttled_arg;
     const char *user_agent;
 };
 

@@ -137,6 +137,8 @@ static void on_throttle(struct aws_call *call, const struct http_response *respo
     client->stats.throttles++;
     /* Whoever else calls this family with this account waits too. */
     rate_pause(rates_bucket(&client->rates, call->rate_key, call->op->family, now_ms), now_ms + delay_ms);
+    if (client->throttled)
+        client->throttled(client->throttled_arg, call->rate_key, call->op->family, delay_ms);
     if (!try_again(call, RETRY_FOR_THROTTLE, delay_ms))
         end_with(call, ERR_AWS_THROTTLED, APPLIED_NO, reply, fault, delay_ms);
 }

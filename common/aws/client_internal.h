@@ -32,6 +32,8 @@ struct aws_client {
     uint32_t magic;
     uv_loop_t *loop;
     const struct env *env;
+    void (*throttled)(void *arg, const char *rate_key, const char *family, uint32_t delay_ms);
+    void *throttled_arg;
     struct http_client *http;
     struct aws_endpoints *endpoints;
     bool is_simulated;

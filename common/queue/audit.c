@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SCAN_COUNT "500"
+#define RECOUNTS_MAX 5
 enum {
     SOURCE_HASH,
     SOURCE_RING,
@@ -44,7 +45,9 @@ struct audit {
     json_t *ids;  /* import id -> true */
     json_t *owns; /* session hex -> true, from own:* keys */
     json_t *gone; /* import id -> whether a field of it was found again: retired meanwhile, or torn */
+    struct audit_groups groups;
     bool is_rescan;
+    unsigned recounts; /* the ring had groups that the walk did not know yet */
     size_t checked;
     /* The import at work. */
     void *at;
@@ -62,6 +65,7 @@ static void audit_end(struct audit *a, const struct err *err)
     json_decref(a->ids);
     json_decref(a->owns);
     json_decref(a->gone);
+    audit_groups_free(&a->groups);
     mem_free(a);
     queue_unref(q);
 }
@@ -81,10 +85,13 @@ static void source_name(const struct audit *a, char ret[64])
         (void)snprintf(ret, 64, "ix:%s", import_state_name((enum import_state)(a->source - SOURCE_IX)));
 }
 
-static void keep_id(struct audit *a, const char *member)
+static void keep_id(struct audit *a, const char *member, const redisReply *value)
 {
     char id[IMPORT_ID_BYTES];
     size_t len = strcspn(member, "/:~>!");
+    if ((a->source == SOURCE_HASH || a->source == SOURCE_RING) && !a->is_rescan &&
+        audit_groups_scan(&a->groups, member, a->source == SOURCE_HASH ? value : NULL))
+        return;
     if (len >= sizeof id || (a->source == SOURCE_HASH && !str_starts(member, "imp_")))
         return;
     (void)snprintf(id, sizeof id, "%.*s", (int)len, member);
@@ -128,12 +135,12 @@ static void on_scan(void *arg, const struct err *fault, const redisReply *reply)
         return;
     }
     size_t step = a->source == SOURCE_OWN_KEYS ? 1 : 2; /* the others come with values or scores */
-    for (size_t i = 0; i < list->elements; i += step) {
+    for (size_t i = 0; i + step <= list->elements; i += step) {
         const char *text = queue_reply_text(list->element[i]);
         if (text && a->source == SOURCE_OWN_KEYS)
             keep_own_key(a, text);
         else if (text)
-            keep_id(a, text);
+            keep_id(a, text, list->element[i + 1]);
     }
     if (!str_eq(cursor, "0")) {
         scan(a, cursor);
@@ -141,6 +148,10 @@ static void on_scan(void *arg, const struct err *fault, const redisReply *reply)
     }
     if (a->is_rescan) {
         tell_torn(a);
+        return;
+    }
+    if (a->recounts) {
+        check_shard(a);
         return;
     }
     a->source++;
@@ -209,8 +220,10 @@ static void read_fields(struct audit *a, const redisReply *fields)
     im->has_credential = queue_reply_text(queue_reply_at(fields, 3)) != NULL;
     im->session_lives &= queue_reply_text(queue_reply_at(fields, 4)) != NULL;
     im->has_differed = queue_reply_text(queue_reply_at(fields, 5)) != NULL;
+    const char *queued = queue_reply_text(queue_reply_at(fields, 6));
+    im->is_in_queue = queued && str_eq(queued, im->id);
     for (size_t k = 0; k < im->record.step_count; k++)
-        im->has_task_text[k] = queue_reply_text(queue_reply_at(fields, 6 + k)) != NULL;
+        im->has_task_text[k] = queue_reply_text(queue_reply_at(fields, 7 + k)) != NULL;
     a->decisions = (uint32_t)queue_reply_u64(queue_reply_at(fields, 2));
 }
 
@@ -218,6 +231,7 @@ static void read_fields(struct audit *a, const redisReply *fields)
 static void import_end(struct audit *a)
 {
     audit_check_import(&a->im, a->faults);
+    audit_groups_count(&a->groups, &a->im);
     json_decref(TAKE(a->im.chains));
     a->checked++;
     a->tries = 0;
@@ -289,7 +303,8 @@ static void on_snapshot(void *arg, const struct err *fault, const redisReply *co
     bool has_record = queue_reply_record(queue_reply_at(fields, 0), &now, &err) == 0;
     if (has_record && now.session)
         queue_hex(now.session, hex);
-    if (has_record && !str_eq(hex, a->session) && ++a->tries < 20) {
+    bool has_moved = has_record && (!str_eq(hex, a->session) || (now.group && now.vt != im->record.vt));
+    if (has_moved && ++a->tries < 20) {
         next_import(a);
         return;
     }
@@ -324,6 +339,7 @@ static struct queue_args snap_fields(const struct audit *a)
     queue_args_addf(&f, "%s:c", a->id);
     queue_args_addf(&f, "s:%s", a->session);
     queue_args_addf(&f, "%s!swap", a->id);
+    queue_args_addf(&f, "q:%08x:%llu", a->im.record.group, (unsigned long long)a->im.record.vt);
     for (unsigned k = 0; k < a->im.record.step_count; k++)
         queue_args_addf(&f, "%s/%u?", a->id, k);
     return f;
@@ -435,6 +451,8 @@ static void start_shard(struct audit *a)
 {
     json_object_clear(a->ids);
     json_object_clear(a->owns);
+    audit_groups_clear(&a->groups);
+    a->recounts = 0;
     a->source = SOURCE_HASH;
     next_source(a);
 }
@@ -465,7 +483,18 @@ static void on_counters(void *arg, const struct err *fault, const redisReply *co
     const redisReply *exec = replies[count - 1], *counters = queue_reply_at(exec, 0);
     bool has = counters && counters->type == REDIS_REPLY_STRING && counters->len == 20;
     uint64_t ring = has ? little_endian(counters->str, 4) : 0, next = has ? little_endian(counters->str + 4, 8) : 0;
-    uint64_t members = queue_reply_u64(queue_reply_at(exec, 1));
+    size_t i = 5;
+    bool has_groups = json_object_size(a->groups.seen) > 0;
+    const redisReply *groups = has_groups ? queue_reply_at(exec, i) : NULL,
+                     *scores = has_groups ? queue_reply_at(exec, i + 1) : NULL;
+    i += has_groups ? 2 : 0;
+    uint64_t members = queue_reply_u64(queue_reply_at(exec, 1)) +
+                       audit_groups_check(&a->groups, groups, scores, a->recounts > 0, a->faults);
+    if (ring != members && a->recounts++ < RECOUNTS_MAX) {
+        a->source = SOURCE_RING;
+        scan(a, "0");
+        return;
+    }
     if (ring != members)
         audit_fault(a->faults, "I5", "fleet", "shard %u: the ring has %llu imports, the counter says %llu", a->shard,
                     (unsigned long long)members, (unsigned long long)ring);
@@ -473,7 +502,6 @@ static void on_counters(void *arg, const struct err *fault, const redisReply *co
     check_next(a, "session end", queue_reply_at(exec, 3), next);
     if (queue_reply_u64(queue_reply_at(exec, 4)))
         audit_fault(a->faults, "I1", "fleet", "shard %u: imports were put aside because they cannot be read", a->shard);
-    size_t i = 5;
     const char *session;
     json_t *value;
     json_object_foreach (a->owns, session, value) {
@@ -493,7 +521,7 @@ static void on_counters(void *arg, const struct err *fault, const redisReply *co
 static void check_shard(struct audit *a)
 {
     size_t n = 0;
-    struct queue_args *args = mem_alloc((7 + 2 * json_object_size(a->owns)) * sizeof *args);
+    struct queue_args *args = mem_alloc((9 + 2 * json_object_size(a->owns)) * sizeof *args);
     static const char *const timers[] = {"due", "sess"};
     char name[96];
     queue_args_add(&args[n++], "MULTI");
@@ -505,6 +533,7 @@ static void check_shard(struct audit *a)
         queue_args_add(&args[n++], "WITHSCORES");
     }
     args[n++] = queue_plain(a->q, "SCARD", a->shard, "bad");
+    n += audit_groups_ask(&a->groups, a->q, a->shard, &args[n]);
     const char *session;
     json_t *value;
     json_object_foreach (a->owns, session, value) {
@@ -527,5 +556,6 @@ void queue_audit(struct queue *q, queue_json_fn *done, void *arg)
                         .ids = json_object(),
                         .owns = json_object(),
                         .gone = json_object()};
+    audit_groups_new(&a->groups);
     start_shard(a);
 }

@@ -26,11 +26,15 @@ static void check_place(const struct audit_import *im, json_t *faults)
 {
     uint64_t due_ms;
     enum transition_place place = record_place(&im->record, &due_ms);
-    int64_t ring = place == PLACE_RING ? (int64_t)im->record.vt : -1;
+    bool waits_in_group = place == PLACE_RING && im->record.group;
+    int64_t ring = place == PLACE_RING && !waits_in_group ? (int64_t)im->record.vt : -1;
     int64_t due = place == PLACE_DUE ? (int64_t)due_ms : -1;
     if (im->ring != ring)
         audit_fault(faults, "I1", im->id, "its place in the ring is %lld, not %lld", (long long)im->ring,
                     (long long)ring);
+    if (im->is_in_queue != waits_in_group)
+        audit_fault(faults, "I1", im->id, "its group's queue %s it at %llu", waits_in_group ? "lacks" : "has",
+                    (unsigned long long)im->record.vt);
     if (im->due != due)
         audit_fault(faults, "I1", im->id, "its timer is %lld, not %lld", (long long)im->due, (long long)due);
     if (im->is_in_own != (place == PLACE_OWN) || im->is_in_other_own)

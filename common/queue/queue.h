@@ -151,10 +151,15 @@ void queue_blob_lend(struct queue *q, const char *import_id, const char *digest,
                      uint64_t ttl_ms, queue_done_fn *done, void *arg);
 typedef void queue_blob_fn(void *arg, const struct err *err, const void *bytes, size_t len);
 void queue_blob_get(struct queue *q, const char *import_id, const char *digest, queue_blob_fn *done, void *arg);
-/* Takes up to `want` tokens of an operator's bucket shared by all workers; ret via granted and wait_ms. */
+/* Takes up to `want` tokens of an operator's bucket shared by all workers; ret via granted and wait_ms. pause_ms: AWS
+ * wants to be left alone for so long (0: nothing said); no worker gets a token before. */
+struct queue_bucket {
+    const char *account_id, *family;
+    uint32_t rate_per_s_x100, burst;
+};
 typedef void queue_tokens_fn(void *arg, const struct err *err, uint32_t granted, uint32_t wait_ms);
-void queue_tokens(struct queue *q, const char *account_id, const char *family, uint32_t rate_per_s_x100, uint32_t burst,
-                  uint32_t want, queue_tokens_fn *done, void *arg);
+void queue_tokens(struct queue *q, const struct queue_bucket *bucket, uint32_t want, uint32_t pause_ms,
+                  queue_tokens_fn *done, void *arg);
 
 /* ---- Everybody's side
  * ------------------------------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SESSIONS_MAX "200"
-enum { STAT_RING = IMPORT_STATE_COUNT, STAT_DUE, STAT_TASKS, STAT_BAD, STAT_EVENTS, STAT_SESSIONS, STAT_COUNT };
+enum { STAT_COUNTERS = IMPORT_STATE_COUNT, STAT_DUE, STAT_TASKS, STAT_BAD, STAT_EVENTS, STAT_SESSIONS, STAT_COUNT };
 
 struct stats {
     struct queue *q;
@@ -62,6 +62,15 @@ static void on_sessions(void *arg, const struct err *fault, const redisReply *re
     shard_end(p, fault);
 }
 
+/* Imports that wait for a worker: the ring itself has one member for all of a group. */
+static json_int_t ring_size(const redisReply *counters)
+{
+    json_int_t n = 0;
+    for (size_t i = 4; counters->type == REDIS_REPLY_STRING && counters->len >= 4 && i-- > 0;)
+        n = n << 8 | (unsigned char)counters->str[i];
+    return n;
+}
+
 static void on_sizes(void *arg, const struct err *fault, const redisReply *const *replies, size_t count)
 {
     struct stats_shard *p = arg;
@@ -75,7 +84,7 @@ static void on_sizes(void *arg, const struct err *fault, const redisReply *const
         json_put_int(imports, import_state_name((enum import_state)s), (json_int_t)queue_reply_u64(replies[s]));
     p->value = json_make(
         "{s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "shard", (json_int_t)p->shard, "imports", imports, "ring",
-        (json_int_t)queue_reply_u64(replies[STAT_RING]), "due", (json_int_t)queue_reply_u64(replies[STAT_DUE]), "tasks",
+        ring_size(replies[STAT_COUNTERS]), "due", (json_int_t)queue_reply_u64(replies[STAT_DUE]), "tasks",
         (json_int_t)queue_reply_u64(replies[STAT_TASKS]), "corrupt", (json_int_t)queue_reply_u64(replies[STAT_BAD]),
         "events", (json_int_t)queue_reply_u64(replies[STAT_EVENTS]), "sessions", sessions);
     const redisReply *list = replies[STAT_SESSIONS];
@@ -107,7 +116,8 @@ static void ask_shard(struct stats *s, uint32_t shard)
         (void)snprintf(name, sizeof name, "ix:%s", import_state_name((enum import_state)i));
         args[i] = queue_plain(s->q, "ZCARD", shard, name);
     }
-    args[STAT_RING] = queue_plain(s->q, "ZCARD", shard, "ring");
+    args[STAT_COUNTERS] = queue_plain(s->q, "HGET", shard, "h");
+    queue_args_add(&args[STAT_COUNTERS], "#");
     args[STAT_DUE] = queue_plain(s->q, "ZCARD", shard, "due");
     args[STAT_TASKS] = queue_plain(s->q, "ZCARD", shard, "tasks");
     args[STAT_BAD] = queue_plain(s->q, "SCARD", shard, "bad");

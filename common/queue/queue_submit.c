@@ -237,8 +237,8 @@ static void on_tokens(void *arg, const struct err *fault, const redisReply *repl
     simple_free(s);
 }
 
-void queue_tokens(struct queue *q, const char *account_id, const char *family, uint32_t rate_per_s_x100, uint32_t burst,
-                  uint32_t want, queue_tokens_fn *done, void *arg)
+void queue_tokens(struct queue *q, const struct queue_bucket *bucket, uint32_t want, uint32_t pause_ms,
+                  queue_tokens_fn *done, void *arg)
 {
     struct simple *s = simple_new(q, "", arg);
     struct queue_args args = {0};
@@ -246,9 +246,10 @@ void queue_tokens(struct queue *q, const char *account_id, const char *family, u
     queue_args_add(&args, "FCALL");
     queue_args_add(&args, "tokens_1");
     queue_args_add(&args, "1");
-    queue_args_addf(&args, "%s:{op:%.32s}:tb:%.64s", q->prefix, account_id, family);
-    queue_args_addf(&args, "%u", rate_per_s_x100);
-    queue_args_addf(&args, "%u", burst);
+    queue_args_addf(&args, "%s:{op:%.32s}:tb:%.64s", q->prefix, bucket->account_id, bucket->family);
+    queue_args_addf(&args, "%u", bucket->rate_per_s_x100);
+    queue_args_addf(&args, "%u", bucket->burst);
     queue_args_addf(&args, "%u", want);
+    queue_args_addf(&args, "%u", pause_ms);
     queue_call(q, &args, on_tokens, s);
 }

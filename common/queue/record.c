@@ -137,8 +137,11 @@ int record_unpack(const void *bytes, size_t len, struct record *ret, struct err 
 
 void record_new(const struct dag *dag, const bool *skipped, uint64_t now_ms, struct record *ret)
 {
-    *ret = (struct record){
-        .step_count = dag->step_count, .weight = 1, .dag = dag_hash(dag), .created_ms = now_ms, .since_ms = now_ms};
+    *ret = (struct record){.step_count = dag->step_count,
+                           .weight = RECORD_WEIGHT,
+                           .dag = dag_hash(dag),
+                           .created_ms = now_ms,
+                           .since_ms = now_ms};
     for (size_t i = 0; i < dag->step_count; i++) {
         const struct dag_step *d = &dag->steps[i];
         struct record_step *s = &ret->steps[i];

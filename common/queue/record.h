@@ -11,6 +11,10 @@
  *                                     33 flags
  *   76 + 20*i: state u8, deps u8, attempts u8, crashes u8, claim_version u32, due_ms u48, flags u8, party u8, lines u32
  *
+ * vt: virtual time of an import of no group (0): where it stands in the ring, and what it has started since. Of one of
+ * a group: its number in the group's queue while it waits there, and while it is held what it has started and its group
+ * was not charged for. A start costs 1,000,000 / weight.
+ *
  * Token of an active step = (fence, nonce, claim_version). The first 20 bytes name the content: whoever writes a record
  * draws its stamp at random, so two records with equal heads are equal, also where a failover has turned back time. */
 #pragma once
@@ -21,6 +25,7 @@
 #include <stdint.h>
 
 #define RECORD_LAYOUT 2
+#define RECORD_WEIGHT 4      /* of an import that nobody gave another one */
 #define RECORD_NAME_BYTES 20 /* fence, nonce, version, stamp */
 #define RECORD_HEAD_BYTES 76
 #define RECORD_STEP_BYTES 20

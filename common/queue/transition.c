@@ -188,6 +188,25 @@ static void break_hold(struct change *c)
     end_hold(c->r);
 }
 
+/* An import of no group pays with its own virtual time, and enters the ring no earlier than those there. One of a group
+ * keeps in vt what it has started and its group was not charged for; where it waits in the group's queue (groups.lua),
+ * vt is its number there, which is the shard's to give. */
+static void settle_vt(struct change *c, enum transition_place was)
+{
+    struct record *r = c->r;
+    enum transition_place is = c->out->place;
+    if (!r->group) {
+        if (is == PLACE_RING && was != PLACE_RING && r->vt < c->ev->floor)
+            r->vt = c->ev->floor;
+        return;
+    }
+    bool is_claim = c->ev->kind == TRANSITION_CLAIM;
+    if (is_claim || (was == PLACE_OWN && is != PLACE_OWN))
+        c->out->charge = r->vt;
+    if (is_claim || is != was)
+        r->vt = 0;
+}
+
 /* Ends the hold when nothing runs, and brings all that is derived up to date. */
 static void settle(struct change *c, enum transition_place was)
 {
@@ -206,8 +225,7 @@ static void settle(struct change *c, enum transition_place was)
     r->state = (uint8_t)state;
     r->party = (uint8_t)party;
     c->out->place = record_place(r, &c->out->due_ms);
-    if (c->out->place == PLACE_RING && was != PLACE_RING && r->vt < c->ev->floor)
-        r->vt = c->ev->floor;
+    settle_vt(c, was);
 }
 
 /* ---- Events -------------------------------------------------------------------------------------------------------
@@ -223,6 +241,8 @@ static enum transition_answer claim(struct change *c, enum transition_place was)
     r->session = c->ev->session;
     r->flags |= RECORD_HAS_CLAIM;
     r->run = 0;
+    if (r->group)
+        r->vt = 0;
     promote_due(c);
     start_ready(c);
     return ANSWER_OK;

@@ -76,6 +76,7 @@ struct transition_effects {
     uint64_t started;      /* steps by bit */
     uint64_t closed;       /* tasks to close */
     uint64_t cleared;      /* redriven or turned round: signals and error to forget */
+    uint64_t charge;       /* work to be charged to its group: at its claim, and when its hold ends */
 };
 
 /* 0 when the record changed, 1 when not (see answer). The record is untouched then. */

@@ -210,7 +210,8 @@ json_t *import_view(const struct api *api, const json_t *value, bool with_steps)
         json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", json_str_at(value, "id"), "external_ref",
                   json_str_at(doc, "external_ref"), "livemode", (int)json_bool_at(doc, "livemode"), "state",
                   json_str_at(value, "state"), "playbook", json_str_at(doc, "playbook"));
-    static const char *const copied[] = {"customer", "organization", "labels", "contacts", "profile", "mfa_mode"};
+    static const char *const copied[] = {"group",  "priority", "customer", "organization",
+                                         "labels", "contacts", "profile",  "mfa_mode"};
     for (size_t i = 0; i < ARRAY_LEN(copied); i++)
         if (json_has(doc, copied[i]))
             json_put(out, copied[i], json_deep_copy(json_at(doc, copied[i])));

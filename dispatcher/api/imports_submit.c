@@ -12,6 +12,9 @@ static json_t *brief(const char *import_id, const json_t *doc, const char *state
     json_t *out = json_make("{s:s, s:s, s:s, s:b, s:s, s:s}", "object", "import", "id", import_id, "external_ref",
                             json_str_at(doc, "external_ref"), "livemode", (int)json_bool_at(doc, "livemode"), "state",
                             state, "playbook", json_str_at(doc, "playbook"));
+    json_put_str(out, "priority", json_str_at(doc, "priority"));
+    if (json_has(doc, "group"))
+        json_put_str(out, "group", json_str_at(doc, "group"));
     json_put(out, "customer", json_deep_copy(json_at(doc, "customer")));
     json_put(out, "organization", json_deep_copy(json_at(doc, "organization")));
     json_put(out, "names",

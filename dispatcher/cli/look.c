@@ -42,7 +42,8 @@ int cli_verb_list(struct cli *cli)
     return list_and_print(
         cli, path.data,
         "external_ref:external_ref:18,customer:customer.name:22,account:organization.management_account_id:12,"
-        "state:state:10,blocked by:blocking.party:10,at:blocking.step:20,for:blocking.since:10,id:id:34");
+        "state:state:10,priority:priority:8,blocked "
+        "by:blocking.party:10,at:blocking.step:20,for:blocking.since:10,id:id:34");
 }
 
 int cli_verb_tasks(struct cli *cli)
@@ -120,6 +121,8 @@ static void print_import(const json_t *i)
     if (*json_str_at(i, "verdict"))
         printf(", verdict %s", json_str_at(i, "verdict"));
     puts("");
+    if (json_has(i, "group") || !str_eq(json_str_or(i, "priority", "normal"), "normal"))
+        printf("priority %s  group %s\n", json_str_or(i, "priority", "normal"), json_str_or(i, "group", "none"));
     const json_t *steps = json_at(i, "steps");
     for (size_t n = 0; n < json_array_size(steps); n++)
         print_step(json_array_get(steps, n));

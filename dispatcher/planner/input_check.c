@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/codec/when.h"
 #include "common/crypto/seal.h"
+#include "common/queue/share.h"
 #include "dispatcher/planner/input.h"
 #include "dispatcher/planner/key_guard.h"
 #include "dispatcher/planner/loose.h"
@@ -55,6 +56,9 @@ TEXT_CHECK(check_org, str_starts(text, "o-") && strlen(text) >= 12 && shape_is_s
            "an organization id like o-exampleorgid")
 TEXT_CHECK(check_region, shape_is_region(text), "an AWS region like us-east-1")
 TEXT_CHECK(check_mfa, str_eq(text, "overlap") || str_eq(text, "classic"), "overlap or classic")
+TEXT_CHECK(check_group, shape_is_printable(text, SHARE_GROUP_MAX),
+           "1 to 64 characters, none of them a control character")
+TEXT_CHECK(check_priority, *text &&share_priority_is_known(text), "urgent, normal or bulk")
 TEXT_CHECK(check_method, str_eq(text, "sealed_key") || str_eq(text, "role"), "sealed_key or role")
 
 static void check_partition(struct check *c, const char *path, const json_t *value)
@@ -231,6 +235,8 @@ static const struct field fields[] = {
     {"access.role_arn", JSON_STRING, false, check_role_arn},
     {"access.sealed", JSON_OBJECT, false, check_sealed},
     {"id", JSON_STRING, false, check_id},
+    {"group", JSON_STRING, false, check_group},
+    {"priority", JSON_STRING, false, check_priority},
     {"roles", JSON_ARRAY, false, check_roles},
     {"billing", JSON_OBJECT, false, NULL},
     {"billing.profile", JSON_STRING, false, check_billing},

@@ -18,6 +18,8 @@ static const char *const columns[] = {
     "access.method",
     "access.role_arn",
     "id",
+    "group",
+    "priority",
     "roles",
     "billing.profile",
     "mfa_mode",

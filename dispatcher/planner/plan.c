@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/codec/when.h"
 #include "common/crypto/crypto.h"
+#include "common/queue/share.h"
 #include "dispatcher/planner/loose.h"
 #include "dispatcher/planner/shape.h"
 #include "dispatcher/planner/template.h"
@@ -304,6 +305,9 @@ static void put_head(const struct plan_input *in, json_t *doc)
     json_put_str(doc, "id", in->import_id);
     json_put_str(doc, "external_ref", json_str_at(r, "external_ref"));
     json_put_bool(doc, "livemode", !in->is_simulated);
+    if (json_has(r, "group"))
+        json_put_str(doc, "group", json_str_at(r, "group"));
+    json_put_str(doc, "priority", json_str_or(r, "priority", "normal"));
     json_put(doc, "playbook", json_sprintf("%s@%lld", in->playbook->name, (long long)in->playbook->version));
     json_t *steps = json_array();
     for (size_t i = 0; i < in->playbook->dag.step_count; i++)
@@ -382,6 +386,9 @@ int plan_import(const struct plan_input *in, struct plan *ret, struct err *err)
     find_skipped(in->playbook, doc, skipped);
     json_put(doc, "skipped", skipped_names(in->playbook, skipped));
     record_new(&ret->dag, skipped, in->now_ms, &ret->record);
+    struct share share = share_of(json_str_at(doc, "group"), json_str_at(doc, "priority"));
+    ret->record.group = share.group;
+    ret->record.weight = share.weight;
     if (in->is_simulated)
         ret->record.flags |= RECORD_IS_SIMULATED;
     const json_t *sealed = json_at(in->request, "access.sealed");

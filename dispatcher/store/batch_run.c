@@ -122,6 +122,15 @@ static void row_submitted(void *arg, const struct err *err, const struct submit_
     maybe_free(r);
 }
 
+/* The rows of a batch are one group, unless they say to which they belong: however many there are, they get one share
+ * of the workers beside what others send (common/queue/README.md). */
+static void put_group(struct row *row)
+{
+    json_t *request = json_object_get(row->value, "request");
+    if (request && !json_has(request, "group"))
+        json_put_str(request, "group", row->id);
+}
+
 static void start_row(struct batch_runner *r, size_t index, const redisReply *text)
 {
     struct row *row = MEM_NEW(struct row);
@@ -137,6 +146,7 @@ static void start_row(struct batch_runner *r, size_t index, const redisReply *te
         row_submitted(row, &err, NULL);
         return;
     }
+    put_group(row);
     r->calls++;
     submit_import(r->store, json_at(row->value, "request"), row_submitted, row);
 }

@@ -213,6 +213,13 @@ static void traps(struct sim_request *rq, const struct sim_raw *raw, const json_
         say(rq, 200, sim_traps_list());
 }
 
+static void calls(struct sim_request *rq, const struct sim_raw *raw)
+{
+    char account[64] = "";
+    (void)query_value(raw, "account", account, sizeof account);
+    say(rq, 200, sim_calls_of(account));
+}
+
 void sim_admin(struct sim_request *rq, const struct sim_raw *raw, bool may)
 {
     const char *what = raw->path + 6; /* behind "/_sim/" */
@@ -242,9 +249,11 @@ void sim_admin(struct sim_request *rq, const struct sim_raw *raw, bool may)
         mail(rq, raw, body);
     else if (strcmp(what, "effects") == 0)
         effects(rq, raw);
+    else if (strcmp(what, "calls") == 0)
+        calls(rq, raw);
     else if (strcmp(what, "stats") == 0)
         stats(rq);
     else
-        say_error(rq, 404, "healthz worlds world faults traps clock trail mail effects stats");
+        say_error(rq, 404, "healthz worlds world faults traps clock trail mail effects calls stats");
     json_decref(body);
 }

@@ -24,6 +24,10 @@ extern struct sim_options sim_options;
 /* LookupEvents as they came: [{account, region, start_ms, at_ms, is_page, shown}]; svc_cloudtrail.c. New reference. */
 json_t *sim_trail_lookups(const char *account);
 
+/* Requests that an account of the operator's signed: {"service:Operation": [real ms, ..]}; sim_calls.c. */
+void sim_calls_note(const struct sim_request *rq);
+json_t *sim_calls_of(const char *account); /* new reference */
+
 int sim_worlds_load(const char *path, uint64_t seed); /* worlds_load.c: organizations as they were recorded */
 
 /* ---- Growing text (sim_text.c) ---- */

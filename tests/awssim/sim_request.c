@@ -292,6 +292,7 @@ void sim_serve(struct sim_request *rq, const struct sim_raw *raw, enum sim_fault
     rq->path = path;
     const struct sim_op *op = NULL;
     if (sim_authenticate(rq, raw) && region_fits(rq) && (op = op_of(rq)) && sim_request_parse(rq, raw)) {
+        sim_calls_note(rq);
         if (fault == SIM_THROTTLE || fault == SIM_BEFORE) {
             sim_fault_answer(rq, fault);
         } else if (sim_permitted(rq)) {

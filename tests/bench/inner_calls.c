@@ -22,6 +22,12 @@ static const struct {
     {"turn: intents saved", 2},
     {"turn: last steps, imports end", 10},
     {"submit", 8},
+    {"turn: claims of one group", 13},
+    {"turn: claims of 32 groups", 13},
+    {"turn: finishes and claims, the groups' ring turns", 15},
+    {"turn: last steps, imports of groups end", 10},
+    {"submit to a group", 8},
+    {"cancel in the middle of a group of 2,000", 10},
     {"beat", 5},
     {"tick: nothing is due", 2},
 };
@@ -49,7 +55,7 @@ static void count_from_here(void)
 static unsigned judge(const char *what, unsigned batch)
 {
     unsigned n = (unsigned)(load_meter().inner - before), most = most_of(what);
-    (void)printf("%-42s batch %2u: %2u inner commands, %2u allowed%s\n", what, batch, n, most,
+    (void)printf("%-50s batch %2u: %2u inner commands, %2u allowed%s\n", what, batch, n, most,
                  n > most   ? "   <- TOO MANY"
                  : n < most ? "   (fewer: lower the table)"
                             : "");
@@ -146,15 +152,22 @@ static void ring_turns(void)
     grown(what, counts[0], counts[1]);
 }
 
+/* Away with what the case before left in the ring. */
+static void empty_the_ring(void)
+{
+    struct rig_turn t;
+    do
+        CHECK_OK(rig_turn(SESSION, 32, NULL, 0, &t));
+    while (t.claim_count);
+}
+
 static void ends(void)
 {
     static const char what[] = "turn: last steps, imports end";
     struct dag dag = load_chain(1);
     unsigned counts[2];
     struct rig_turn t;
-    do /* away with what the case before left in the ring */
-        CHECK_OK(rig_turn(SESSION, 32, NULL, 0, &t));
-    while (t.claim_count);
+    empty_the_ring();
     for (size_t i = 0; i < 2; i++) {
         unsigned batch = i ? 32 : 1;
         load_submit(batch, &dag);
@@ -165,6 +178,87 @@ static void ends(void)
         counts[i] = judge(what, batch);
     }
     grown(what, counts[0], counts[1]);
+}
+
+/* The same with imports of groups: all of one, or each of another. What they add does not hang on how many groups there
+ * are, nor on how many imports a group has. */
+static void groups_claim(const char *what, uint32_t groups, uint32_t waiting)
+{
+    struct dag dag = load_chain(25);
+    struct rig_turn t;
+    unsigned counts[2];
+    empty_the_ring();
+    load_submit_groups(waiting, groups, &dag);
+    for (size_t i = 0; i < 2; i++) {
+        unsigned batch = i ? 32 : 1;
+        count_from_here();
+        CHECK_OK(rig_turn_plain(SESSION, batch, NULL, 0, &t));
+        CHECK(t.claim_count == batch);
+        counts[i] = judge(what, batch);
+    }
+    grown(what, counts[0], counts[1]);
+}
+
+static void groups_turn(uint32_t groups)
+{
+    static const char what[] = "turn: finishes and claims, the groups' ring turns";
+    struct dag dag = load_chain(25);
+    struct rig_turn held_now[2];
+    unsigned counts[2];
+    empty_the_ring();
+    load_submit_groups(33, groups, &dag);
+    CHECK_OK(rig_turn_plain(SESSION, 1, NULL, 0, &held_now[0]));
+    CHECK_OK(rig_turn_plain(SESSION, 32, NULL, 0, &held_now[1]));
+    load_submit_groups(96, groups, &dag);
+    for (size_t i = 0; i < 2; i++) {
+        unsigned batch = i ? 32 : 1;
+        struct rig_turn *group = &held_now[i];
+        while (group->claims[0].record.run < TRANSITION_QUANTUM)
+            finish(group, batch, OUTCOME_DONE, 0);
+        finish(group, batch, OUTCOME_DONE, batch);
+        CHECK(group->claims[0].record.session == 0);
+        counts[i] = judge(what, batch);
+    }
+    grown(what, counts[0], counts[1]);
+}
+
+static void groups_end(uint32_t groups)
+{
+    static const char what[] = "turn: last steps, imports of groups end";
+    struct dag dag = load_chain(1);
+    struct rig_turn t;
+    unsigned counts[2];
+    empty_the_ring();
+    for (size_t i = 0; i < 2; i++) {
+        unsigned batch = i ? 32 : 1;
+        load_submit_groups(batch, groups, &dag);
+        CHECK_OK(rig_turn(SESSION, 32, NULL, 0, &t));
+        CHECK(t.claim_count == batch);
+        finish(&t, batch, OUTCOME_DONE, 0);
+        CHECK(t.claims[0].record.state == IMPORT_COMPLETED);
+        counts[i] = judge(what, batch);
+    }
+    grown(what, counts[0], counts[1]);
+}
+
+static void groups(void)
+{
+    struct dag dag = load_chain(25);
+    groups_claim("turn: claims of one group", 1, 2000);
+    groups_claim("turn: claims of 32 groups", 32, 2000);
+    groups_turn(1);
+    groups_turn(32);
+    groups_end(1);
+    groups_end(32);
+    empty_the_ring();
+    count_from_here();
+    load_submit_groups(1, 1, &dag);
+    (void)judge("submit to a group", 1);
+    load_submit_groups(2000, 1, &dag);
+    count_from_here();
+    CHECK_OK(rig_decide(queue_cancel, load_id(load_count() - 1000)));
+    (void)judge("cancel in the middle of a group of 2,000", 1);
+    empty_the_ring();
 }
 
 static void others(void)
@@ -197,6 +291,7 @@ int main(void)
     turns("turn: intents saved", &held[4], OUTCOME_SAVE);
     ring_turns();
     ends();
+    groups();
     others();
     rig_stop();
     return is_worse;

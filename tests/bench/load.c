@@ -36,10 +36,23 @@ struct dag load_chain(unsigned steps)
 /* ---- Submit ---- */
 struct submits {
     const struct dag *dag;
-    uint32_t left, on_the_way;
+    uint32_t left, on_the_way, groups;
+    struct rig_share share;
     bool is_done;
 };
 static uint64_t submit_serial;
+
+uint64_t load_count(void)
+{
+    return submit_serial;
+}
+
+const char *load_id(uint64_t n)
+{
+    static char id[IMPORT_ID_BYTES];
+    (void)snprintf(id, sizeof id, "imp_00bench%019llu", (unsigned long long)n);
+    return id;
+}
 
 static void submit_more(struct submits *s);
 
@@ -58,9 +71,11 @@ static void submit_more(struct submits *s)
         char id[IMPORT_ID_BYTES], account[32];
         struct record record;
         uint64_t n = submit_serial++;
-        (void)snprintf(id, sizeof id, "imp_00bench%019llu", (unsigned long long)n);
+        (void)snprintf(id, sizeof id, "%s", load_id(n));
         (void)snprintf(account, sizeof account, "aws/%012llu", (unsigned long long)n);
         record_new(s->dag, NULL, 1, &record);
+        record.group = s->groups ? s->left % s->groups + 1 : s->share.group;
+        record.weight = s->share.weight;
         s->left--;
         s->on_the_way++;
         queue_submit(rig.queue,
@@ -82,12 +97,27 @@ static void wait_long(const bool *done)
         (void)uv_run(&rig.loop, UV_RUN_ONCE);
 }
 
-void load_submit(uint32_t imports, const struct dag *dag)
+static void submit_all(struct submits s)
 {
-    struct submits s = {.dag = dag, .left = imports, .is_done = !imports};
-    rig_learn_shape(dag);
+    s.is_done = !s.left;
+    rig_learn_shape(s.dag);
     submit_more(&s);
     wait_long(&s.is_done);
+}
+
+void load_submit_share(uint32_t imports, struct rig_share share, const struct dag *dag)
+{
+    submit_all((struct submits){.dag = dag, .left = imports, .share = share});
+}
+
+void load_submit_groups(uint32_t imports, uint32_t groups, const struct dag *dag)
+{
+    submit_all((struct submits){.dag = dag, .left = imports, .groups = groups, .share = {.weight = RECORD_WEIGHT}});
+}
+
+void load_submit(uint32_t imports, const struct dag *dag)
+{
+    load_submit_groups(imports, 0, dag);
 }
 
 /* ---- Turns ---- */

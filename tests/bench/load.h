@@ -22,6 +22,13 @@ struct load_count {
 struct dag load_chain(unsigned steps);
 /* Accounts and ids go on from call to call, so that no import meets another. */
 void load_submit(uint32_t imports, const struct dag *dag);
+/* The same in groups 1 to `groups` in turn. */
+void load_submit_groups(uint32_t imports, uint32_t groups, const struct dag *dag);
+/* All in one group (0: none), of that weight. */
+void load_submit_share(uint32_t imports, struct rig_share share, const struct dag *dag);
+/* How many were submitted so far; the id of the n-th, good until the next call. */
+uint64_t load_count(void);
+const char *load_id(uint64_t n);
 /* Claims for `session` until it holds `imports` of them; nothing is finished. */
 void load_hold(uint64_t session, uint32_t imports);
 /* A session of its own works off everything that is in the ring. */

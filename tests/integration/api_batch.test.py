@@ -67,6 +67,28 @@ def a_row_that_the_fleet_refuses_is_told_in_its_result(fleet):
     assert batch["results"][1]["code"] == "import.exists" and batch["failed"] == 1 and batch["results"][1]["import_id"] is None
 
 
+def rows_of_a_batch_are_one_group(fleet):
+    """Unless a row names its own; a class makes a group of its own; who comes alone and names none stands in the ring by itself."""
+    d = fleet.dispatcher()
+    lines = [{"external_ref": "g-%d" % i, "customer": {"name": "C"}, "organization": {"management_account_id": "%012d" % (3000 + i)}} for i in range(6)]
+    lines[4].update(group="acme", priority="urgent")
+    lines[5].update(priority="bulk")
+    batch = finished(d, d.post("/v1/batches", lines, headers={"Content-Type": "application/json"}).json["id"])
+    assert batch["done"] == 6, batch
+    views = [d.get("/v1/imports/" + one["import_id"]).json for one in batch["results"]]
+    assert [(v["group"], v["priority"]) for v in views] == [(batch["id"], "normal")] * 4 + [("acme", "urgent"), (batch["id"], "bulk")], views
+    alone = {"external_ref": "g-9", "customer": {"name": "C"}, "organization": {"management_account_id": "000000003009"}}
+    made = d.post("/v1/imports", alone).json
+    assert made["priority"] == "normal" and "group" not in made, made
+    with_acme = d.post("/v1/imports", dict(alone, external_ref="g-10", group="acme", priority="urgent",
+                                           organization={"management_account_id": "000000003010"})).json
+    assert (with_acme["group"], with_acme["priority"]) == ("acme", "urgent"), with_acme
+    ring = fleet.cli("ZRANGE", "f:{0}:ring", "0", "-1").split()
+    assert len(ring) == 4 and made["id"] in ring and sum(one.startswith("g:") for one in ring) == 3, ring
+    listed = {one["external_ref"]: one for one in d.get("/v1/imports?limit=100").json["data"]}
+    assert listed["g-4"]["group"] == "acme" and listed["g-4"]["priority"] == "urgent" and listed["g-9"]["priority"] == "normal"
+
+
 def keys_of_batches_replay(fleet):
     d = fleet.dispatcher()
     first = d.post("/v1/batches", rows(2), headers=dict(CSV, **{"Idempotency-Key": "b-1"}))
@@ -123,6 +145,6 @@ def ten_thousand_rows_do_not_stop_the_loop(fleet):
 
 
 if __name__ == "__main__":
-    tests = [all_forms_make_the_same_imports, one_bad_row_stops_all, a_row_that_the_fleet_refuses_is_told_in_its_result, keys_of_batches_replay,
+    tests = [all_forms_make_the_same_imports, one_bad_row_stops_all, a_row_that_the_fleet_refuses_is_told_in_its_result, rows_of_a_batch_are_one_group, keys_of_batches_replay,
              goes_on_after_kill_9, another_dispatcher_takes_over_an_expired_lease, a_large_batch_does_not_hold_up_a_small_one, ten_thousand_rows_do_not_stop_the_loop]
     run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])

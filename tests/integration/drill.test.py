@@ -2,6 +2,7 @@
 import collections
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from fleet import SOURCE, run, skip, until  # noqa: E402
 class Drill:
     """awssim with key organizations, one dispatcher for the timers, one drill worker."""
 
-    def __init__(self, fleet, orgs):
+    def __init__(self, fleet, orgs, *flags):
         self.fleet = fleet
         program = lambda name: os.path.join(fleet.bin, name)  # noqa: E731
         file = self.file = lambda name: os.path.join(fleet.dir, name)  # noqa: E731
@@ -30,7 +31,7 @@ class Drill:
         self.worker = subprocess.Popen(
             [program("orgimport-drill-worker"), "--redis=unix://" + fleet.socket, "--keys=" + fleet.keys, "--mode=sim",
              "--endpoints=" + endpoint, "--sim-credentials=" + file("operator.ini"), "--rate-scale-pct=100000",
-             "--shards=%d" % fleet.shards], stdout=self.log, stderr=self.log)
+             "--shards=%d" % fleet.shards, *flags], stdout=self.log, stderr=self.log)
 
     def tool(self, name, *flags):
         run_ = subprocess.run([os.path.join(self.fleet.bin, name), "--redis=unix://" + self.fleet.socket, "--shards=%d" % self.fleet.shards,
@@ -78,6 +79,26 @@ def plays_every_playbook_and_writes_once(fleet):
     assert sum(op == "iam:CreatePolicyVersion" for op, _ in made) == 6, made
 
 
+def a_full_worker_goes_round_the_shards(fleet):
+    """A place that becomes free goes to the next shard that waits for one, and not to the shard that gave it free."""
+    drill = Drill(fleet, 1, "--imports-max=2")
+    drill.submit("drill-noop", 80)
+    until(lambda: drill.completed(80), 120)
+    drill.close()
+    first, last = {}, {}  # by shard: when an import was first claimed, when the last one was completed
+    for shard in range(fleet.shards):
+        lines = fleet.cli("XRANGE", "f:{%d}:ev" % shard, "-", "+").splitlines()
+        for line in lines:
+            if re.fullmatch(r"\d+-\d+", line):
+                at = tuple(int(part) for part in line.split("-"))
+            elif re.search(r"imp_\w+ i1,", line):
+                first.setdefault(shard, at)
+            elif re.search(r"imp_\w+ i6,", line):
+                last[shard] = at
+    assert len(first) == len(last) == fleet.shards, (first, last)
+    assert max(first.values()) < min(last.values()), "a shard was done before another one had its turn: %s %s" % (first, last)
+
+
 def the_audit_fails_on_a_fault(fleet):
     drill = Drill(fleet, orgs=1)
     drill.submit("drill-noop", 2)
@@ -88,4 +109,4 @@ def the_audit_fails_on_a_fault(fleet):
     drill.close()
 
 
-run([(plays_every_playbook_and_writes_once, 2), the_audit_fails_on_a_fault], sys.argv[1])
+run([(plays_every_playbook_and_writes_once, 2), (a_full_worker_goes_round_the_shards, 4), the_audit_fails_on_a_fault], sys.argv[1])

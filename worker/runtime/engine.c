@@ -359,6 +359,13 @@ static void no_redis(void *arg)
     engine_fail(e, &err);
 }
 
+static void on_throttled(void *arg, const char *rate_key, const char *family, uint32_t delay_ms)
+{
+    struct engine *e = arg;
+    if (e->tokens)
+        tokens_throttled(e->tokens, rate_key, family, delay_ms);
+}
+
 static int start_aws(struct engine *e, struct err *err)
 {
     const struct config *c = e->config;
@@ -374,6 +381,8 @@ static int start_aws(struct engine *e, struct err *err)
     }
     e->http = http_client_new(&e->loop, &http);
     struct aws_client_options options = {.env = env_system(),
+                                         .throttled = on_throttled,
+                                         .throttled_arg = e,
                                          .http = e->http,
                                          .is_simulated = is_simulated,
                                          .endpoints = is_simulated ? config_text(c, CONFIG_ENDPOINTS) : NULL,
@@ -405,13 +414,13 @@ static int start_aws(struct engine *e, struct err *err)
                                         .later = e->later,
                                         .is_simulated = is_simulated,
                                         .keys_dir = config_text(c, CONFIG_KEYS_DIR),
-                                        .sim_credentials = config_text(c, CONFIG_SIM_CREDENTIALS)},
+                                        .sim_credentials = config_text(c, CONFIG_SIM_CREDENTIALS),
+                                        .draw_self = e->tokens,
+                                        .draw = tokens_draw,
+                                        .undraw = tokens_undraw},
                             .own = &e->own,
                             .mail = &e->mail,
-                            .share_ms = e->rules.poll_ms / 2 < 5000 ? e->rules.poll_ms / 2 : 5000,
-                            .draw_self = e->tokens,
-                            .draw = tokens_draw,
-                            .undraw = tokens_undraw};
+                            .share_ms = e->rules.poll_ms / 2 < 5000 ? e->rules.poll_ms / 2 : 5000};
     return 0;
 }
 

@@ -111,6 +111,7 @@ struct shard {
     size_t item_count;
     uint64_t oldest_boot_ms, due_redis_ms;
     bool is_hungry, is_listing, is_ticking;
+    bool is_starving;   /* imports wait here, and this worker had no place for them */
     bool must_list;     /* a turn that wanted imports lost its reply: what it claimed is asked for */
     uint64_t published; /* session whose facts were refreshed last */
     uint32_t mismatches;
@@ -156,7 +157,7 @@ struct engine {
     struct beat *beat;
     struct health *health;
     struct shard *shards;
-    uint32_t shard_count;
+    uint32_t shard_count, feed_next; /* the shard that gets the next free place */
     uv_signal_t term, interrupt;
     struct later_item *tick, *publish, *drain_end, *give_up;
     struct hold **holds; /* hash table */
@@ -247,3 +248,4 @@ struct tokens *tokens_new(struct engine *e);
 void tokens_free(struct tokens *t);
 void tokens_draw(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
 void tokens_undraw(void *self, later_fn *go, void *arg);
+void tokens_throttled(struct tokens *t, const char *account_id, const char *family, uint32_t delay_ms);

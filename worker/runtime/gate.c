@@ -100,8 +100,8 @@ void passage_free(struct passage *p)
         aws_call_cancel(p->sent);
     if (p->state == PASSAGE_SESSION && p->session)
         session_forget(p->session, session_ready, p);
-    if (p->state == PASSAGE_TOKENS && g->tools.undraw)
-        g->tools.undraw(g->tools.draw_self, tokens_granted, p);
+    if (p->state == PASSAGE_TOKENS && g->tools.session.undraw)
+        g->tools.session.undraw(g->tools.session.draw_self, tokens_granted, p);
     if (p->state == PASSAGE_EVENTS)
         events_forget(p);
     if (p->mail)
@@ -325,12 +325,12 @@ static void session_ready(void *arg, struct aws_identity *identity, const struct
         return;
     }
     p->identity = aws_identity_ref(identity);
-    if (p->op->who == AWS_AS_CUSTOMER || !g->tools.draw) {
+    if (p->op->who == AWS_AS_CUSTOMER || !g->tools.session.draw) {
         leave(p);
         return;
     }
     p->state = PASSAGE_TOKENS;
-    g->tools.draw(g->tools.draw_self, identity->account_id, p->op, tokens_granted, p);
+    g->tools.session.draw(g->tools.session.draw_self, identity->account_id, p->op, tokens_granted, p);
 }
 
 static void fail_unconfigured(void *arg)

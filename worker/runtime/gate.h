@@ -26,10 +26,6 @@ struct gate_tools { /* shared, borrowed */
     /* A write is signed this soon after its intent was saved or not at all: others judge it by the intent's age (P3).
      */
     uint64_t sign_within_ms, call_timeout_ms;
-    /* Tokens for calls that all imports make with the operator's accounts; `go` later. NULL: no limit. */
-    void *draw_self;
-    void (*draw)(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
-    void (*undraw)(void *self, later_fn *go, void *arg);
     /* Whether a call that changes something may be signed now (the fleet is not halted). NULL: always. */
     bool (*may_write)(void *self);
     void *halt_self;

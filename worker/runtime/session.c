@@ -12,7 +12,14 @@
 #define SESSION_RENEW_MS 300000u /* before its end: longer than any call */
 #define ROLE_SESSION_S 3600
 
-enum session_state { SESSION_CLOSED, SESSION_WAITS_OPERATOR, SESSION_ASSUMES, SESSION_ASSERTS, SESSION_OPEN };
+enum session_state {
+    SESSION_CLOSED,
+    SESSION_WAITS_OPERATOR,
+    SESSION_DRAWS, /* a token of the account that assumes */
+    SESSION_ASSUMES,
+    SESSION_ASSERTS,
+    SESSION_OPEN
+};
 
 struct user {
     struct user *next;
@@ -32,6 +39,11 @@ struct session {
     char key_id[132]; /* of the last candidate, also when it was refused */
     enum session_state state;
     struct aws_identity *identity; /* while asserting: candidate */
+    struct {                       /* AssumeRole that waits for its token, or is on its way */
+        json_t *args;
+        struct aws_identity *as;
+        const char *rate_key; /* of `as`, or a literal */
+    } assume;
     uint64_t asserted_boot_ms;
     struct aws_call *call;
     struct later_item *answer;
@@ -80,14 +92,25 @@ struct session *session_new_role(const struct session_tools *tools, const json_t
 }
 
 static void operator_ready(void *arg, struct aws_identity *identity, const struct err *err);
+static void send_assume(void *arg);
 static void open_customer(struct session *s);
+
+static void forget_assume(struct session *s)
+{
+    json_decref(TAKE(s->assume.args));
+    if (s->assume.as)
+        aws_identity_unref(TAKE(s->assume.as));
+}
 
 static void stop(struct session *s)
 {
     if (s->state == SESSION_WAITS_OPERATOR)
         session_forget(s->operator_session, operator_ready, s);
+    if (s->state == SESSION_DRAWS)
+        s->tools.undraw(s->tools.draw_self, send_assume, s);
     if (s->call)
         aws_call_cancel(TAKE(s->call));
+    forget_assume(s);
     if (s->identity)
         aws_identity_unref(TAKE(s->identity));
     later_cancel(TAKE(s->answer));
@@ -286,16 +309,30 @@ static void begin_assume(struct session *s, const struct role_input *in)
         json_put_str(args, "Policy", in->policy);
     if (in->source_identity)
         json_put_str(args, "SourceIdentity", in->source_identity);
-    struct aws_grant grant = {.ops = OPS(&sts_assume_role), .account_id = in->as->account_id};
+    forget_assume(s);
+    s->assume.args = TAKE(args);
+    s->assume.as = aws_identity_ref(in->as);
+    s->assume.rate_key = in->rate_key;
+    s->state = SESSION_DRAWS;
+    if (s->tools.draw && *in->as->account_id) /* before it is asserted it has no account to draw from: once a process */
+        s->tools.draw(s->tools.draw_self, in->as->account_id, &sts_assume_role, send_assume, s);
+    else
+        send_assume(s);
+}
+
+static void send_assume(void *arg)
+{
+    struct session *s = arg;
+    struct aws_grant grant = {.ops = OPS(&sts_assume_role), .account_id = s->assume.as->account_id};
     s->state = SESSION_ASSUMES;
     s->call = aws_call(s->tools.aws,
                        &(struct aws_call_input){.op = &sts_assume_role,
-                                                .args = args,
+                                                .args = s->assume.args,
                                                 .grant = &grant,
-                                                .identity = in->as,
+                                                .identity = s->assume.as,
                                                 .region = "us-east-1",
                                                 .leave_before_boot_ms = leave_before(s),
-                                                .rate_key = in->rate_key},
+                                                .rate_key = s->assume.rate_key},
                        assumed, s);
 }
 

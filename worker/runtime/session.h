@@ -21,6 +21,10 @@ struct session_tools { /* shared, borrowed */
      * never sets it, or an import's document could make a worker read with the operator's rights. */
     bool is_customers_own;
     const char *customer_profile; /* then: profile, or section of the file; NULL the default */
+    /* Tokens for calls that all imports make with the operator's accounts: `go` at once or later. NULL: no limit. */
+    void *draw_self;
+    void (*draw)(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg);
+    void (*undraw)(void *self, later_fn *go, void *arg);
 };
 
 /* The operator's own: operator, partner or trusted. Live: the default chain, profiles "orgimport-partner" and

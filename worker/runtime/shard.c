@@ -165,6 +165,24 @@ static void take_reply(struct turn *t, const struct queue_turn_reply *reply)
         set_due(s, reply->next_due_ms);
 }
 
+static uint32_t capacity(const struct engine *e)
+{
+    uint64_t most = (uint64_t)config_int(e->config, CONFIG_IMPORTS_MAX), used = e->hold_count + e->wants_in_flight;
+    uint64_t free_places = used < most ? most - used : 0;
+    return e->is_draining ? 0 : free_places > CLAIMS_MAX ? CLAIMS_MAX : (uint32_t)free_places;
+}
+
+/* Places became free. They go round the shards that wait for some: who gave them free would else take them all again,
+ * and a shard where we hold nothing would never have its turn while we are full. */
+static void feed(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->shard_count && capacity(e); i++) {
+        struct shard *s = &e->shards[e->feed_next++ % e->shard_count];
+        if (s->is_starving)
+            shard_ring(s);
+    }
+}
+
 static void resend(void *arg);
 
 static void turn_done(void *arg, const struct err *err, const struct queue_turn_reply *reply)
@@ -197,6 +215,8 @@ static void turn_done(void *arg, const struct err *err, const struct queue_turn_
     }
     take_reply(t, reply);
     turn_free(t);
+    s->is_starving = s->is_starving || s->is_hungry;
+    feed(e);
     pump(s);
     engine_drained(e);
 }
@@ -226,13 +246,6 @@ static void resend(void *arg)
 }
 
 /* ---- Turns ---- */
-static uint32_t capacity(const struct engine *e)
-{
-    uint64_t most = (uint64_t)config_int(e->config, CONFIG_IMPORTS_MAX), used = e->hold_count + e->wants_in_flight;
-    uint64_t free_places = used < most ? most - used : 0;
-    return e->is_draining ? 0 : free_places > CLAIMS_MAX ? CLAIMS_MAX : (uint32_t)free_places;
-}
-
 static size_t turns_in_flight(const struct shard *s)
 {
     size_t n = 0;
@@ -303,6 +316,7 @@ static void pump(struct shard *s)
     while (s->state == SHARD_OPEN && !s->is_listing && !s->reopen) {
         size_t flying = turns_in_flight(s);
         uint32_t want = s->is_hungry ? capacity(s->engine) : 0;
+        s->is_starving = s->is_hungry ? !want : s->is_starving;
         if (!s->first && s->is_hungry && !want && !flying && !s->is_ticking) {
             s->is_hungry = false;
             s->is_ticking = true;

@@ -107,19 +107,47 @@ static void granted(void *arg, const struct err *err, uint32_t count, uint32_t w
         b->again = later_add(e->later, err ? 500 : wait_ms ? wait_ms : 1, ask_again, b);
 }
 
-static void ask(struct bucket *b)
+static void ask_redis(struct bucket *b, uint32_t want, uint32_t pause_ms, queue_tokens_fn *done, void *arg)
 {
     struct engine *e = b->tokens->engine;
-    if (b->is_asking)
-        return;
     struct rate_limits limits = rate_limits_of(b->family, (uint32_t)config_int(e->config, CONFIG_RATE_SCALE_PCT));
     uint64_t per_s_x100 = limits.interval_us ? 100000000u / limits.interval_us : 100000u;
+    struct queue_bucket bucket = {.account_id = b->account,
+                                  .family = b->family,
+                                  .rate_per_s_x100 = (uint32_t)(per_s_x100 ? per_s_x100 : 1),
+                                  .burst = (uint32_t)limits.burst};
+    queue_tokens(e->queue, &bucket, want, pause_ms, done, arg);
+}
+
+static void ask(struct bucket *b)
+{
+    if (b->is_asking)
+        return;
     uint32_t want = 0;
     for (const struct waiting *w = b->first; w && want < DRAW_MAX; w = w->next)
         want++;
     b->is_asking = true;
-    queue_tokens(e->queue, b->account, b->family, (uint32_t)(per_s_x100 ? per_s_x100 : 1), (uint32_t)limits.burst, want,
-                 granted, b);
+    ask_redis(b, want, 0, granted, b);
+}
+
+static void told(void *arg, const struct err *err, uint32_t count, uint32_t wait_ms)
+{
+    (void)arg;
+    (void)err; /* untold: who draws next meets the throttle itself */
+    (void)count;
+    (void)wait_ms;
+}
+
+/* AWS wants to be left alone by an account. When it is one of the operator's, all workers keep still, and what was
+ * drawn is not used. */
+void tokens_throttled(struct tokens *t, const char *account_id, const char *family, uint32_t delay_ms)
+{
+    for (struct bucket *b = t->buckets; b; b = b->next) {
+        if (strcmp(b->account, account_id) != 0 || strcmp(b->family, family) != 0)
+            continue;
+        b->left = 0;
+        ask_redis(b, 0, delay_ms, told, NULL);
+    }
 }
 
 void tokens_draw(void *self, const char *account_id, const struct aws_op *op, later_fn *go, void *arg)

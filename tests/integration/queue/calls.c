@@ -191,12 +191,25 @@ static void buckets_are_shared_and_refill_by_the_rate(void)
     const struct {
         uint32_t want, granted, wait_ms;
         uint64_t later_ms;
-    } cases[] = {{3, 3, 0, 0},     {3, 2, 1000, 0}, {1, 0, 1000, 0},
-                 {1, 0, 500, 500}, {1, 1, 0, 500},  {9, 5, 1000, 100000}};
+        uint32_t pause_ms;
+    } cases[] = {{3, 3, 0, 0, 0},
+                 {3, 2, 1000, 0, 0},
+                 {1, 0, 1000, 0, 0},
+                 {1, 0, 500, 500, 0},
+                 {1, 1, 0, 500, 0},
+                 {9, 5, 1000, 100000, 0},
+                 /* A throttle: nobody before its end, and then one by one; a shorter one changes nothing. */
+                 {0, 0, 0, 100000, 7000},
+                 {1, 0, 8000, 0, 0},
+                 {1, 0, 5000, 3000, 2000},
+                 {1, 0, 1000, 4000, 0},
+                 {1, 1, 0, 1000, 0},
+                 {1, 0, 1000, 0, 0}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         rig_clock_add(cases[i].later_ms);
         tokens_seen = false;
-        queue_tokens(rig.queue, "999900000001", "iam", 100, 5, cases[i].want, on_tokens, NULL);
+        const struct queue_bucket bucket = {"999900000001", "iam", 100, 5};
+        queue_tokens(rig.queue, &bucket, cases[i].want, cases[i].pause_ms, on_tokens, NULL);
         rig_wait(&tokens_seen);
         CHECK(granted == cases[i].granted && wait_ms == cases[i].wait_ms);
     }

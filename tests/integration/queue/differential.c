@@ -15,6 +15,7 @@
 #define IMPORTS 40
 #define SESSIONS 3
 #define LEASE_MS 30000
+#define GROUPS 5   /* and imports of no group */
 #define RUN_SAFE 2 /* so far a step may be started whether others wait or not */
 
 struct model_import {
@@ -22,21 +23,30 @@ struct model_import {
     bool exists;
     struct record r;
     struct dag dag;
+    enum transition_place place; /* as its group knows it */
+    bool was_open;               /* likewise */
+    uint64_t slot, charge;       /* its number in the group's queue; work that the group was not charged for */
     bool has_signal[RECORD_STEPS_MAX][4];
 };
 struct model_session {
     uint64_t id, deadline_ms;
     bool lives;
 };
+struct model_group {
+    uint64_t vt, first, next;
+    uint32_t open;
+    uint8_t weight;
+};
 static struct model {
     struct model_import imports[IMPORTS];
+    struct model_group groups[GROUPS + 1]; /* [0]: none */
     struct model_session sessions[SESSIONS];
     uint64_t floor;
     uint64_t serial;
 } m;
 static const char *const signal_keys[] = {"done", "reject", "recheck", "accept"};
 static uint64_t seed_now;
-static unsigned long event_number, swapped, decided;
+static unsigned long event_number, swapped, decided, left_from_the_middle, claimed_of_groups;
 static unsigned long answers[TRANSITION_UNDO + 1][ANSWER_CONFLICT + 1]; /* so that nobody takes silence for success */
 
 static uint64_t draw(uint64_t below)
@@ -58,6 +68,79 @@ static size_t ring_count(const struct model_import *but)
     return n;
 }
 
+/* ---- Groups: as groups.lua, with loops instead of fields ---- */
+static struct model_import *in_slot(uint32_t group, uint64_t slot)
+{
+    for (size_t i = 0; i < IMPORTS; i++) {
+        struct model_import *im = &m.imports[i];
+        if (im->exists && im->r.group == group && im->place == PLACE_RING && im->slot == slot)
+            return im;
+    }
+    CHECK(!"a number of a queue that nobody has");
+    return NULL;
+}
+
+static void queue_enter(struct model_group *g, struct model_import *im)
+{
+    if (g->first == g->next && g->vt < m.floor)
+        g->vt = m.floor;
+    g->weight = im->r.weight;
+    im->r.vt = im->slot = g->next++;
+}
+
+static void queue_leave(struct model_group *g, const struct model_import *im)
+{
+    if (im->slot == g->first) {
+        g->first++;
+        return;
+    }
+    g->next--;
+    if (im->slot == g->next)
+        return;
+    struct model_import *last = in_slot(im->r.group, g->next);
+    last->slot = last->r.vt = im->slot;
+    last->r.stamp = (uint32_t)(rig_clock_us % 4294967296ULL);
+    left_from_the_middle++;
+}
+
+static void move(struct model_import *im)
+{
+    struct model_group *g = &m.groups[im->r.group];
+    uint64_t due;
+    enum transition_place is = record_place(&im->r, &due);
+    g->open += is != PLACE_TERMINAL;
+    g->open -= im->was_open;
+    if (im->place == PLACE_RING && is != PLACE_RING)
+        queue_leave(g, im);
+    else if (im->place != PLACE_RING && is == PLACE_RING)
+        queue_enter(g, im);
+    im->place = is;
+    im->was_open = is != PLACE_TERMINAL;
+    if (!g->open)
+        *g = (struct model_group){0};
+}
+
+/* What a call did to imports reaches their groups when it looks at the ring, and when it ends. */
+static void groups_settle(void)
+{
+    struct model_import *moved[IMPORTS];
+    size_t count = 0;
+    uint64_t due;
+    for (size_t i = 0; i < IMPORTS; i++) {
+        struct model_import *im = &m.imports[i];
+        if (!im->exists || !im->r.group || (!im->charge && im->place == record_place(&im->r, &due)))
+            continue;
+        m.groups[im->r.group].vt += im->charge;
+        im->charge = 0;
+        size_t at = count++; /* in the order of their names */
+        for (; at && strcmp(moved[at - 1]->id, im->id) > 0; at--)
+            moved[at] = moved[at - 1];
+        moved[at] = im;
+    }
+    for (size_t i = 0; i < count; i++)
+        move(moved[i]);
+}
+
 static enum transition_answer apply(struct model_import *im, struct transition_event *ev)
 {
     struct transition_effects out;
@@ -66,6 +149,7 @@ static enum transition_answer apply(struct model_import *im, struct transition_e
     ev->floor = m.floor;
     ev->others_wait = ring_count(im) > 0;
     (void)transition(&im->r, &im->dag, ev, &out);
+    im->charge += out.charge;
     for (size_t i = 0; i < RECORD_STEPS_MAX; i++)
         if (out.cleared >> i & 1)
             memset(im->has_signal[i], 0, sizeof im->has_signal[i]);
@@ -106,16 +190,32 @@ static void model_timers(const struct model_session *me)
             (void)apply(&m.imports[i], &(struct transition_event){.kind = TRANSITION_PROMOTE});
 }
 
-static struct model_import *ring_lowest(const bool *taken)
+/* Who is lowest: an import of no group, or a group with its first import; where it stands comes back. */
+struct pick {
+    struct model_import *im;
+    uint64_t vt;
+};
+
+static struct pick ring_lowest(const bool *taken)
 {
-    struct model_import *best = NULL;
+    struct pick best = {0};
+    char best_name[IMPORT_ID_BYTES] = "", name[IMPORT_ID_BYTES];
     uint64_t due;
-    for (size_t i = 0; i < IMPORTS; i++) {
-        struct model_import *im = &m.imports[i];
-        if (!im->exists || taken[i] || record_place(&im->r, &due) != PLACE_RING)
+    for (size_t i = 0; i < IMPORTS + GROUPS; i++) {
+        struct model_import *im = i < IMPORTS ? &m.imports[i] : NULL;
+        struct model_group *g = im ? NULL : &m.groups[i - IMPORTS + 1];
+        if (im && (!im->exists || im->r.group || taken[i] || record_place(&im->r, &due) != PLACE_RING))
             continue;
-        if (!best || im->r.vt < best->r.vt || (im->r.vt == best->r.vt && strcmp(im->id, best->id) < 0))
-            best = im;
+        if (g && g->first == g->next)
+            continue;
+        uint64_t vt = im ? im->r.vt : g->vt;
+        (void)snprintf(name, sizeof name, "%s", im ? im->id : "");
+        if (g)
+            (void)snprintf(name, sizeof name, "g:%08zx", i - IMPORTS + 1);
+        if (*best_name && (vt > best.vt || (vt == best.vt && strcmp(name, best_name) >= 0)))
+            continue;
+        best = (struct pick){im ? im : in_slot((uint32_t)(i - IMPORTS + 1), g->first), vt};
+        memcpy(best_name, name, sizeof best_name);
     }
     return best;
 }
@@ -123,24 +223,36 @@ static struct model_import *ring_lowest(const bool *taken)
 static void model_claims(const struct model_session *me, uint32_t chance, size_t want, struct rig_turn *t)
 {
     bool taken[IMPORTS] = {false};
-    struct model_import *picked[32];
+    struct pick picked[32];
+    uint64_t assumed[GROUPS + 1] = {0};
     size_t count = 0;
     while (count < want) {
-        struct model_import *im = ring_lowest(taken);
-        if (!im)
+        struct pick p = ring_lowest(taken);
+        if (!p.im)
             break;
-        taken[im - m.imports] = true;
-        picked[count++] = im;
+        taken[p.im - m.imports] = true;
+        picked[count++] = p;
+        struct model_group *g = &m.groups[p.im->r.group];
+        if (!p.im->r.group)
+            continue;
+        g->first++;
+        g->vt += 1000000U / g->weight;
+        assumed[p.im->r.group] += 1000000U / g->weight;
+        claimed_of_groups++;
     }
+    for (size_t k = 1; k <= GROUPS; k++)
+        m.groups[k].vt -= assumed[k]; /* what they start in truth is charged below */
     for (size_t k = 0; k < count; k++) {
+        struct model_import *im = picked[k].im;
         uint32_t nonce = (uint32_t)(((uint64_t)chance + k) % 4294967295ULL + 1);
         struct transition_event ev = {.kind = TRANSITION_CLAIM, .session = me->id, .nonce = nonce};
-        if (picked[k]->r.vt > m.floor)
-            m.floor = picked[k]->r.vt;
-        if (apply(picked[k], &ev) == ANSWER_OK) {
+        if (picked[k].vt > m.floor)
+            m.floor = picked[k].vt;
+        im->place = im->r.group ? PLACE_OWN : im->place; /* it has left the queue */
+        if (apply(im, &ev) == ANSWER_OK) {
             struct queue_held *h = &t->claims[t->claim_count++];
-            (void)snprintf(h->import_id, sizeof h->import_id, "%s", picked[k]->id);
-            h->record = picked[k]->r;
+            (void)snprintf(h->import_id, sizeof h->import_id, "%s", im->id);
+            h->record = im->r;
         }
     }
 }
@@ -165,8 +277,10 @@ static void model_turn(struct model_session *me, uint32_t chance, size_t want, c
         ev.task = !it->task ? TASK_UNCHANGED : *it->task ? TASK_OPEN : TASK_CLOSE;
         t->items[i].ack = im && was_alive ? acks[apply(im, &ev)] : ACK_STALE;
     }
+    groups_settle();
     if (was_alive)
         model_claims(me, chance, want, t);
+    groups_settle();
     for (size_t i = 0; i < count; i++) {
         struct model_import *im = find(items[i].import_id);
         if (im)
@@ -192,10 +306,10 @@ static void differs(const char *what, const char *id, const struct record *want,
         (void)fprintf(
             stderr,
             "%s: fence %llu nonce %u version %u session %llx state %u remaining %u w%u r%u flags %u run %u party "
-            "%u vt %llu since %llu\n",
+            "%u group %u vt %llu since %llu\n",
             k ? "lua" : "c  ", (unsigned long long)r->fence, r->nonce, r->version, (unsigned long long)r->session,
-            r->state, r->remaining, r->writers, r->readers, r->flags, r->run, r->party, (unsigned long long)r->vt,
-            (unsigned long long)r->since_ms);
+            r->state, r->remaining, r->writers, r->readers, r->flags, r->run, r->party, r->group,
+            (unsigned long long)r->vt, (unsigned long long)r->since_ms);
         for (size_t i = 0; i < r->step_count; i++) {
             const struct record_step *s = &r->steps[i];
             if (!is_same_step(s, &both[!k]->steps[i]))
@@ -214,8 +328,37 @@ static void compare(const char *what, const char *id, const struct record *want,
         differs(what, id, want, got);
 }
 
+/* As groups.lua packs it: vt, first, next, open, weight. */
+static void compare_group(size_t k)
+{
+    const struct model_group *g = &m.groups[k];
+    unsigned char want[29], *at = want;
+    redisReply *got = rig_command("HGET f:{0}:h g:%08x", (unsigned)k),
+               *score = rig_command("ZSCORE f:{0}:ring g:%08x", (unsigned)k);
+    at = record_put_number(at, g->vt, 8);
+    at = record_put_number(at, g->first, 8);
+    at = record_put_number(at, g->next, 8);
+    at = record_put_number(at, g->open, 4);
+    at = record_put_number(at, g->weight, 1);
+    bool is_same = g->open ? got->type == REDIS_REPLY_STRING && got->len == (size_t)(at - want) &&
+                                 memcmp(got->str, want, got->len) == 0
+                           : got->type == REDIS_REPLY_NIL;
+    bool is_in_place = g->first == g->next
+                           ? score->type == REDIS_REPLY_NIL
+                           : score->type == REDIS_REPLY_STRING && strtoull(score->str, NULL, 10) == g->vt;
+    if (!is_same || !is_in_place)
+        (void)fprintf(stderr, "event %lu: group %zu differs: vt %llu, %llu to %llu, %u open, weight %u\n", event_number,
+                      k, (unsigned long long)g->vt, (unsigned long long)g->first, (unsigned long long)g->next, g->open,
+                      g->weight);
+    CHECK(is_same && is_in_place);
+    freeReplyObject(got);
+    freeReplyObject(score);
+}
+
 static void compare_all(void)
 {
+    for (size_t k = 1; k <= GROUPS; k++)
+        compare_group(k);
     for (size_t i = 0; i < IMPORTS; i++)
         if (m.imports[i].exists) {
             struct record r = rig_record(m.imports[i].id);
@@ -258,9 +401,14 @@ static void do_submit(void)
     im->r.flags = RECORD_IS_SIMULATED;
     im->r.version = 1;
     im->r.stamp = (uint32_t)(rig_clock_us % 4294967296ULL);
-    if (im->r.remaining && im->r.vt < m.floor)
+    struct rig_share share = {(uint32_t)draw(GROUPS + 1), (uint8_t)(1 + draw(16))};
+    im->r.group = share.group;
+    im->r.weight = share.weight;
+    im->place = PLACE_TERMINAL;
+    if (im->r.remaining && !im->r.group && im->r.vt < m.floor)
         im->r.vt = m.floor;
-    CHECK_OK(rig_submit(im->id, account, &im->dag, skipped, existing));
+    CHECK_OK(rig_submit_as(im->id, account, &im->dag, skipped, share, existing));
+    groups_settle();
 }
 
 static struct model_import *random_import(void)
@@ -399,6 +547,7 @@ static void do_signal(void)
     enum transition_answer want = apply(im, &ev);
     if (want == ANSWER_OK)
         im->has_signal[step][key] = true;
+    groups_settle();
     CHECK_ERR(rig_signal(im->id, (int)step, signal_keys[key], "{\"by\":\"x\"}"), expected(want));
 }
 
@@ -414,6 +563,7 @@ static void do_decision(void)
     if (!im)
         return;
     enum transition_answer want = apply(im, &(struct transition_event){.kind = kinds[k].kind});
+    groups_settle();
     CHECK_ERR(rig_decide(kinds[k].fn, im->id), expected(want));
 }
 
@@ -447,6 +597,7 @@ static void do_undo(void)
         return;
     enum transition_answer want =
         apply(im, &(struct transition_event){.kind = TRANSITION_UNDO, .undo_dag = &undo, .again = again});
+    groups_settle();
     CHECK_ERR(rig_undo(im->id, &undo, again), expected(want));
 }
 
@@ -457,6 +608,7 @@ static void do_redrive(void)
         return;
     int step = draw(2) ? -1 : (int)draw(im->r.step_count);
     enum transition_answer want = apply(im, &(struct transition_event){.kind = TRANSITION_REDRIVE, .step = step});
+    groups_settle();
     CHECK_ERR(rig_redrive(im->id, step), expected(want));
 }
 
@@ -468,6 +620,7 @@ static void do_session(void)
         for (size_t i = 0; i < IMPORTS; i++)
             if (m.imports[i].exists && m.imports[i].r.session == s->id)
                 (void)apply(&m.imports[i], &(struct transition_event){.kind = TRANSITION_RELEASE, .session = s->id});
+        groups_settle();
         s->lives = false;
     } else if (!s->id || !s->lives) {
         /* Sometimes the number of a session that ended is used again. */
@@ -487,6 +640,7 @@ static void do_tick(void)
 {
     (void)rig_tick();
     model_timers(NULL);
+    groups_settle();
 }
 
 static void one_event(void)
@@ -540,7 +694,10 @@ int main(int argc, char **argv)
         (void)printf("%s %zu ", import_state_name((enum import_state)s), by_state[s]);
     (void)printf("- equal\n");
     (void)printf("  computed by the holder: %lu taken, %lu decided by the rules\n", swapped, decided);
+    (void)printf("  of groups: %lu claimed, %lu left their queue from the middle\n", claimed_of_groups,
+                 left_from_the_middle);
     CHECK(event_number < 3000 || (swapped > 20 && decided > 100));
+    CHECK(event_number < 3000 || (claimed_of_groups > 100 && left_from_the_middle > 0));
     show_answers();
     rig_stop();
     return 0;

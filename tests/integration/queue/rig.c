@@ -272,9 +272,17 @@ static void on_submit(void *arg, const struct err *err, const char *existing)
 enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped,
                          char *ret_existing)
 {
+    return rig_submit_as(id, account, dag, skipped, (struct rig_share){0, RECORD_WEIGHT}, ret_existing);
+}
+
+enum err_code rig_submit_as(const char *id, const char *account, const struct dag *dag, const bool *skipped,
+                            struct rig_share share, char *ret_existing)
+{
     struct wait w = {.existing = ret_existing};
     struct record r;
     record_new(dag, skipped, 1, &r);
+    r.group = share.group;
+    r.weight = share.weight;
     struct queue_submit in = {.import_id = id, .account_key = account, .dag = dag, .record = &r};
     in.doc = "{\"steps\":[\"zero\",\"one\"],\"customer\":{\"name\":\"Acme\"}}";
     in.credential = "{\"sealed\":\"x\"}";

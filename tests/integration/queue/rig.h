@@ -51,6 +51,13 @@ void rig_sleep(uint64_t ms);
 /* Waiting forms. Replies are copied; free with rig_reply_done. */
 enum err_code rig_submit(const char *id, const char *account, const struct dag *dag, const bool *skipped,
                          char *ret_existing);
+/* The same with a group (0: none) and a weight. */
+struct rig_share {
+    uint32_t group;
+    uint8_t weight;
+};
+enum err_code rig_submit_as(const char *id, const char *account, const struct dag *dag, const bool *skipped,
+                            struct rig_share share, char *ret_existing);
 enum err_code rig_session(uint64_t session, uint32_t lease_ms);
 enum err_code rig_session_refresh(uint64_t session, uint32_t lease_ms, const char *worker_json);
 enum err_code rig_session_close(uint64_t session);

@@ -1,8 +1,9 @@
 -- ---- Everybody's calls ---------------------------------------------------------------------------------------------------
 -- args: import, account key, dag hash hex, dag, record, document, credential or ''. Gives the id of the open import.
 local function submit(keys, args)
-    local imp, account, h = args[1], args[2], keys[1]
-    local got = redis.call('HMGET', h, '#', imp, 'acct:' .. account, 'd:' .. args[3])
+    local imp, account, h, r = args[1], args[2], keys[1], record_read(args[5])
+    local group = group_name(r and r.group or 0)
+    local got = redis.call('HMGET', h, '#', imp, 'acct:' .. account, 'd:' .. args[3], group)
     if got[2] then
         return { 4, imp }
     elseif got[3] then
@@ -10,12 +11,13 @@ local function submit(keys, args)
     elseif got[4] and got[4] ~= args[4] then
         return redis.error_reply('CORRUPT another playbook shape has the same hash')
     end
-    local c, r, shape = begin(h, got[1]), record_read(args[5]), dag_read(args[4])
+    local c, shape = begin(h, got[1]), dag_read(args[4])
     if not r or not shape or shape.count ~= r.count or hex8(r.dag) ~= args[3] then
         return redis.error_reply('CORRUPT the record does not fit its playbook')
     end
     know_time(c)
-    r.imp, r.shape, r.is_new, r.place = imp, shape, true, ''
+    group_keep(c, group, got[5])
+    r.imp, r.shape, r.is_new, r.place, r.gplace, r.charge = imp, shape, true, '', '', 0
     r.created, r.since, r.session0, r.version = c.now, c.now, r.session, 1
     settle(c, r)
     c.recs[imp], c.order[1] = r, r
@@ -143,16 +145,25 @@ local function put_credential(keys, args)
     return { 0 }
 end
 
--- KEYS[1]: the bucket. args: rate per second x 100, burst, want. Gives granted, wait in ms. Counts in 1/100,000 tokens.
+-- KEYS[1]: the bucket. args: rate per second x 100, burst, want, and for how many ms from now AWS wants to be left alone
+-- (0: nothing said). Gives granted, wait in ms. Counts in 1/100,000 tokens. A pause is everybody's: nothing is granted
+-- before its end, and then one by one, not as a burst.
 local function tokens(keys, args)
     local rate, burst, want = tonumber(args[1]), tonumber(args[2]) * 100000, tonumber(args[3])
-    local got, now = redis.call('HMGET', keys[1], 't', 'at'), floor(clock_us() / 1000)
+    local got, now = redis.call('HMGET', keys[1], 't', 'at', 'until'), floor(clock_us() / 1000)
     local have = min(burst, tonumber(got[1] or burst) + max(0, now - tonumber(got[2] or now)) * rate)
+    local at, paused, pause = now, tonumber(got[3] or 0), tonumber(args[4])
+    if pause > 0 then
+        paused = max(paused, now + pause)
+    end
+    if paused > now then
+        at, have = paused, 0
+    end
     local granted = min(want, floor(have / 100000))
     have = have - granted * 100000
-    redis.call('HSET', keys[1], 't', string.format('%.0f', have), 'at', now)
-    redis.call('PEXPIRE', keys[1], 60000 + floor(burst / max(rate, 1)))
-    return { granted, granted < want and math.ceil((100000 - have) / max(rate, 1)) or 0 }
+    redis.call('HSET', keys[1], 't', string.format('%.0f', have), 'at', at, 'until', paused)
+    redis.call('PEXPIRE', keys[1], 60000 + floor(burst / max(rate, 1)) + at - now)
+    return { granted, granted < want and at - now + math.ceil((100000 - have) / max(rate, 1)) or 0 }
 end
 
 -- KEYS[1]: f:{g}:fleet. args: halt or release, id of the finding, line for the log, end of the log as the caller saw it.

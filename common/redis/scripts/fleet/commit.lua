@@ -1,91 +1,10 @@
--- ---- One call: what it read, what it will write --------------------------------------------------------------------------
--- raw: records as they are stored (or as their holder has swapped them); recs: those that the rules work on, false where
--- there is none. f: fields of h to set (text) or delete (false); tasks: members to add (score) or remove (false);
--- counters in '#'.
-local function begin(h, counters)
-    local c = { h = h, pre = sub(h, 1, -2), f = {}, tasks = {}, mails = {}, raw = {}, recs = {}, order = {}, bad = {},
-        events = {}, ended = {}, ring = 0, next = 0, floor = 0 }
-    if counters then
-        c.ring, c.next, c.floor = struct.unpack(COUNTERS, counters)
-    end
-    c.ring0, c.next0, c.floor0 = c.ring, c.next, c.floor
-    return c
-end
-
--- A record for the rules to work on; nil when it cannot be read.
-local function record_open(c, imp, bytes)
-    local r = bytes and record_read(bytes)
-    local shape = r and dag_of(c, r)
-    if not shape then
-        return nil
-    end
-    r.imp, r.shape = imp, shape
-    r.place, r.due = place_of(r)
-    r.place0, r.due0, r.session0, r.state0, r.since0, r.vt0 = r.place, r.due, r.session, r.state, r.since, r.vt
-    return r
-end
-
--- Takes an import's record in hand; nil when it is absent or cannot be read (then it is put aside, and audit names it).
-local function take(c, imp, bytes)
-    local r = record_open(c, imp, bytes)
-    know_time(c)
-    c.recs[imp] = r or false
-    if r then
-        c.order[#c.order + 1] = r
-    elseif bytes then
-        c.bad[#c.bad + 1] = imp
-    end
-    return r
-end
-
--- The record of an import that this call has read.
-local function record_of(c, imp)
-    local r = c.recs[imp]
-    if r == nil then
-        r = take(c, imp, c.raw[imp])
-    end
-    return r or nil
-end
-
-local function take_all(c, imps)
-    local missing = {}
-    for _, imp in ipairs(imps) do
-        if not c.recs[imp] and not c.raw[imp] then
-            missing[#missing + 1] = imp
-        end
-    end
-    if #missing > 0 then
-        local got = redis.call('HMGET', c.h, unpack(missing))
-        for k, imp in ipairs(missing) do
-            c.raw[imp] = got[k]
-            if not got[k] then
-                c.bad[#c.bad + 1] = imp
-            end
-        end
-    end
-    for _, imp in ipairs(imps) do
-        record_of(c, imp)
-    end
-end
-
-local function list_add(lists, key, a, b)
-    local l = lists[key]
-    if not l then
-        l = {}
-        lists[key] = l
-    end
-    l[#l + 1] = a
-    if b then
-        l[#l + 1] = b
-    end
-end
-
+-- ---- Writing: all at the end, so that nothing fails between two writes -------------------------------------------------
 local function plan_place(c, r, adds, sets, rems)
     local was, is = r.place0, r.place
     local holder_changed = r.session0 ~= r.session
     if is == 'own' and (was ~= 'own' or holder_changed) then
         list_add(sets, 'own:' .. hex8(r.session), r.imp)
-    elseif is == 'ring' and (was ~= 'ring' or r.vt ~= r.vt0) then
+    elseif is == 'ring' and r.group == 0 and (was ~= 'ring' or r.vt ~= r.vt0) then
         list_add(adds, 'ring', r.vt, r.imp)
     elseif is == 'due' and (was ~= 'due' or r.due ~= r.due0) then
         list_add(adds, 'due', r.due, r.imp)
@@ -96,7 +15,7 @@ local function plan_place(c, r, adds, sets, rems)
     if was == 'own' and (is ~= 'own' or holder_changed) then
         list_add(rems, 'own:' .. hex8(r.session0), r.imp)
         list_add(rems, 'mail:' .. hex8(r.session0), r.imp)
-    elseif (was == 'ring' or was == 'due') and was ~= is then
+    elseif was ~= is and (was == 'due' or (was == 'ring' and r.group == 0)) then
         list_add(rems, was, r.imp)
     end
     if r.state0 ~= r.state or r.since0 ~= r.since then
@@ -129,8 +48,9 @@ local function describe(r)
     return #out > 1 and table.concat(out, ' ') or nil
 end
 
--- Finished imports give their account free and lose their sealed credential. Reads, so before the first write.
-local function plan_terminal(c)
+-- Finished imports give their account free and lose their sealed credential, and groups learn what their imports did. It
+-- reads, so before the first write.
+local function plan_ends(c)
     local ended, fields = {}, {}
     for _, r in ipairs(c.order) do
         if r.is_changed and r.place == 'terminal' and r.place0 ~= 'terminal' and not r.is_new then
@@ -138,10 +58,7 @@ local function plan_terminal(c)
             fields[#fields + 1] = r.imp .. ':a'
         end
     end
-    if #ended == 0 then
-        return
-    end
-    local accounts = redis.call('HMGET', c.h, unpack(fields))
+    local accounts = groups_settle(c, {}, fields)
     for k, imp in ipairs(ended) do
         if accounts[k] then
             c.f['acct:' .. accounts[k]] = false
@@ -224,7 +141,8 @@ end
 
 local function commit(c)
     local adds, sets, rems, events = {}, {}, {}, c.events
-    plan_terminal(c)
+    plan_ends(c)
+    groups_plan(c, adds, rems)
     for _, r in ipairs(c.order) do
         if r.is_changed then
             c.f[r.imp] = record_write(r)

@@ -1,15 +1,18 @@
 -- ---- Events: each gives 'ok', 'nothing', 'already', 'stale' or 'conflict' and settles the record itself ----------------
-local function claim(c, r, session, nonce)
+-- vt: where the ring stood.
+local function claim(c, r, session, nonce, vt)
     if r.place ~= 'ring' then
         return 'nothing'
     end
-    c.floor = max(c.floor, r.vt)
+    c.floor = max(c.floor, vt)
+    r.vt = r.group == 0 and r.vt or 0
     r.version = r.version + 1
     r.fence, r.nonce, r.session, r.run = max(c.now_us, r.fence + 1), nonce, session, 0
     r.flags = with(r.flags, HAS_CLAIM)
     promote_due(c, r)
     start_ready(c, r)
     settle(c, r)
+    charge_group(r)
     return 'ok'
 end
 

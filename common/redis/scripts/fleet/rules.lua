@@ -225,6 +225,13 @@ local function derive_state(r)
     return undoing and I_UNDOING or I_FAILED, failed ~= P_NONE and failed or P_OPERATOR
 end
 
+-- What an import of a group has started is charged to the group when it is claimed, and when its hold ends.
+local function charge_group(r)
+    if r.group ~= 0 then
+        r.charge, r.vt = r.charge + r.vt, 0
+    end
+end
+
 local function settle(c, r)
     if r.session ~= NOBODY and active_count(r) == 0 then
         end_hold(r)
@@ -246,8 +253,11 @@ local function settle(c, r)
     end
     local was = r.place
     r.place, r.due = place_of(r)
+    if was == 'own' and r.place ~= 'own' then
+        charge_group(r)
+    end
     if r.place == 'ring' and was ~= 'ring' then
-        r.vt = max(r.vt, c.floor)
+        r.vt = r.group == 0 and max(r.vt, c.floor) or 0
         c.ring = c.ring + 1
     elseif was == 'ring' and r.place ~= 'ring' then
         c.ring = c.ring - 1

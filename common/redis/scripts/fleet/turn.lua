@@ -180,41 +180,27 @@ local function run_item(c, session, it)
     return ACKS[answer]
 end
 
--- The ring as it will stand after this call: what is stored, and what has entered just now.
-local function ring_lowest(c, want)
-    local list = {}
-    local stored = redis.call('ZRANGE', c.pre .. 'ring', 0, want - 1, 'WITHSCORES')
-    for k = 1, #stored, 2 do
-        local r = c.recs[stored[k]]
-        if not r or (r.place == 'ring' and r.place0 == 'ring') then
-            list[#list + 1] = { stored[k], tonumber(stored[k + 1]) }
-        end
-    end
-    for _, r in ipairs(c.order) do
-        if r.place == 'ring' and r.place0 ~= 'ring' then
-            list[#list + 1] = { r.imp, r.vt }
-        end
-    end
-    table.sort(list, function(a, b) return a[2] < b[2] or (a[2] == b[2] and a[1] < b[1]) end)
-    local imps = {}
-    for k = 1, min(want, #list) do
-        imps[k] = list[k][1]
-    end
-    return imps
-end
-
+-- A place in a group's queue whose import cannot be read is given up; the audit names the import.
 local function run_claims(c, session, nonce, want)
-    local claimed = {}
+    local claimed, imps = {}, {}
     if want <= 0 or c.ring <= 0 then
         return claimed
     end
-    local imps = ring_lowest(c, min(want, CLAIMS_MAX))
+    local picks = ring_picks(c, min(want, CLAIMS_MAX))
+    for _, pick in ipairs(picks) do
+        imps[#imps + 1] = pick.imp or nil
+    end
     take_all(c, imps)
-    for k, imp in ipairs(imps) do
-        local r = c.recs[imp]
+    for k, pick in ipairs(picks) do
+        local r = pick.imp and c.recs[pick.imp]
         local number = (nonce + k - 1) % 4294967295 + 1
-        if r and claim(c, r, session, number) == 'ok' then
-            claimed[#claimed + 1] = r
+        if r then
+            r.gplace = 'own'
+            if claim(c, r, session, number, pick.vt) == 'ok' then
+                claimed[#claimed + 1] = r
+            end
+        elseif pick.g then
+            c.ring = c.ring - 1
         end
     end
     return claimed

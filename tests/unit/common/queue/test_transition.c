@@ -184,11 +184,43 @@ static void who_enters_the_ring_starts_at_the_floor(void **state)
     record_new(&dag, NULL, 1, &r);
     struct transition_event ev = {.kind = TRANSITION_CLAIM, .session = 1, .nonce = 1, .now_us = 5000, .floor = 9000000};
     assert_int_equal(transition(&r, &dag, &ev, &out), 0);
-    assert_true(r.vt == 1000000); /* what it used, not credit */
+    assert_true(r.vt == 1000000 / RECORD_WEIGHT); /* what it used, not credit */
     ev.kind = TRANSITION_RELEASE;
     assert_int_equal(transition(&r, &dag, &ev, &out), 0);
     assert_int_equal(out.place, PLACE_RING);
     assert_true(r.vt == 9000000);
+}
+
+/* Its group pays: for what the claim starts at the claim, for the rest when the hold ends; each start once. */
+static void an_import_of_a_group_is_charged_to_the_group(void **state)
+{
+    (void)state;
+    struct dag dag = {.step_count = 3};
+    struct record r;
+    struct err err;
+    struct transition_effects out;
+    dag.steps[1] = (struct dag_step){.needs_count = 1, .needs = {0}};
+    dag.steps[2] = (struct dag_step){.needs_count = 1, .needs = {1}};
+    assert_int_equal(dag_finish(&dag, &err), 0);
+    record_new(&dag, NULL, 1, &r);
+    r.group = 7;
+    r.weight = 16;
+    r.vt = 41; /* its number in the group's queue */
+    struct transition_event ev = {.kind = TRANSITION_CLAIM, .session = 1, .nonce = 1, .now_us = 5000, .floor = 9000000};
+    assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+    assert_true(out.charge == 62500 && r.vt == 0);
+    ev.kind = TRANSITION_FINISH;
+    ev.outcome = OUTCOME_DONE;
+    for (int i = 0; i < 2; i++) {
+        ev.step = i;
+        ev.token = (struct queue_token){r.fence, r.nonce, r.steps[i].claim_version};
+        assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+        assert_true(out.charge == 0 && r.vt == 62500U * (unsigned)(i + 1)); /* held: kept for the end */
+    }
+    ev.kind = TRANSITION_RELEASE;
+    assert_int_equal(transition(&r, &dag, &ev, &out), 0);
+    assert_int_equal(out.place, PLACE_RING);
+    assert_true(out.charge == 125000 && r.vt == 0); /* its new number is the shard's to give */
 }
 
 /* A step that came to its own rest has not crashed; one that was given back may crash again the same way. */
@@ -228,6 +260,7 @@ int main(void)
         cmocka_unit_test(work_always_ends),
         cmocka_unit_test(a_quantum_ends_the_hold_only_when_others_wait),
         cmocka_unit_test(who_enters_the_ring_starts_at_the_floor),
+        cmocka_unit_test(an_import_of_a_group_is_charged_to_the_group),
         cmocka_unit_test(a_rest_of_its_own_ends_the_count_of_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

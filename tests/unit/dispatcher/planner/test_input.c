@@ -117,6 +117,8 @@ static const struct {
     {"bad id", INPUT_CSV, ERR_FIELD_INVALID, HEAD ",id\na,A,111122223333,Acme_1\n", "2:id"},
     {"bad email", INPUT_CSV, ERR_FIELD_INVALID, HEAD ",contacts.cloud_admin.email\na,A,111122223333,nobody\n",
      "2:contacts.cloud_admin.email"},
+    {"bad class", INPUT_CSV, ERR_FIELD_INVALID, HEAD ",priority\na,A,111122223333,asap\n", "2:priority"},
+    {"bad group", INPUT_CSV, ERR_FIELD_INVALID, HEAD ",group\na,A,111122223333,\"a\tb\"\n", "2:group"},
     {"bad mode", INPUT_CSV, ERR_FIELD_INVALID, HEAD ",mfa_mode\na,A,111122223333,none\n", "2:mfa_mode"},
     {"bad role", INPUT_CSV, ERR_FIELD_INVALID, HEAD ",roles\na,A,111122223333,cmp;root\n", "2:roles"},
     {"JSON that is no object", INPUT_JSON, ERR_SYNTAX, "7", ""},

@@ -106,6 +106,23 @@ static void skips_what_was_not_contracted(void **state)
     assert_string_equal(json_str_at(b.doc, "vars.cloudhealth_external_id"), "v-1");
 }
 
+static void group_and_class_go_into_document_and_record(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    AUTO_PLAN struct plan alone = {0}, urgent = {0}, same = {0};
+    json_auto_t *a = request(""), *b = request(",\"group\":\"acme\",\"priority\":\"urgent\""),
+                *c = request(",\"group\":\"acme\",\"priority\":\"urgent\",\"mfa_mode\":\"classic\"");
+    assert_int_equal(make(a, &alone, &err), 0);
+    assert_int_equal(make(b, &urgent, &err), 0);
+    assert_int_equal(make(c, &same, &err), 0);
+    assert_true(alone.record.group == 0 && alone.record.weight == 4 && !json_has(alone.doc, "group"));
+    assert_string_equal(json_str_at(alone.doc, "priority"), "normal");
+    assert_true(urgent.record.group && urgent.record.group == same.record.group && urgent.record.weight == 16);
+    assert_string_equal(json_str_at(urgent.doc, "group"), "acme");
+    assert_string_equal(json_str_at(urgent.doc, "priority"), "urgent");
+}
+
 static void keeps_a_sealed_credential_out_of_the_document(void **state)
 {
     (void)state;
@@ -341,6 +358,7 @@ int main(void)
         cmocka_unit_test(skips_what_was_not_contracted),
         cmocka_unit_test(everything_that_changes_or_asks_comes_after_the_gate),
         cmocka_unit_test(a_plan_is_made_only_where_it_is_asked_for),
+        cmocka_unit_test(group_and_class_go_into_document_and_record),
         cmocka_unit_test(keeps_a_sealed_credential_out_of_the_document),
         cmocka_unit_test(draws_the_same_id_again_and_another_after_a_clash),
         cmocka_unit_test(cuts_a_display_name_and_puts_the_billing_profile),

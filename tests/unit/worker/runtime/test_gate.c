@@ -122,14 +122,14 @@ static void begin(struct rig *r, const struct script_step *steps, size_t count)
                                            .later = r->later,
                                            .is_simulated = true,
                                            .keys_dir = "",
-                                           .sim_credentials = r->keys},
+                                           .sim_credentials = r->keys,
+                                           .draw_self = r,
+                                           .draw = draw},
                                .own = &r->own,
                                .sign_within_ms = SIGN_WITHIN_MS,
                                .call_timeout_ms = CALL_TIMEOUT_MS,
                                .may_write = may_write,
                                .halt_self = r,
-                               .draw_self = r,
-                               .draw = draw,
                                .answer_self = r,
                                .answer = answered};
     r->own.sessions[AWS_AS_OPERATOR] = session_new_own(&tools.session, AWS_AS_OPERATOR, NULL, NULL);
