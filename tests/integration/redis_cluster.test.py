@@ -49,9 +49,9 @@ def a_slot_moves_while_its_shard_is_worked_on(cluster, fleet):
                           for name in ("errorstat_TRYAGAIN", "errorstat_ASK"))
     before = refused()
 
-    def between(moved):
-        """Half of the shard is here, half there: calls come, and none is taken."""
-        if moved == 1:
+    def between(_, left):
+        """The shard's hash is still here, its indexes are there already: calls come, and none is taken, nor begun."""
+        if len(left) == 1:
             until(lambda: refused() > before, PATIENCE)
     assert cluster.move(slot, target, between) >= 3
     assert cluster.owner(slot) is target

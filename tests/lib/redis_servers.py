@@ -172,19 +172,20 @@ class Cluster(Servers):
         until(lambda: len(self.primaries()) == 3 and all(one.info("replication").get("connected_slaves") == "1" for one in self.primaries())
               and all(self.is_whole(one) for one in self.redis), PATIENCE)
 
-    def move(self, slot, target, between=lambda moved: None):
-        """As redis-cli --cluster reshard does it, key by key; `between` is called after each. Gives how many."""
+    def move(self, slot, target, between=lambda moved, left: None):
+        """As redis-cli --cluster reshard does it, key by key, the shard's hash last; `between` is called after each. Gives
+        how many."""
         source = self.owner(slot)
         target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id)
         source.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id)
         moved = 0
         while True:
-            keys = source.cli("CLUSTER", "GETKEYSINSLOT", slot, 1).split()
+            keys = sorted(source.cli("CLUSTER", "GETKEYSINSLOT", slot, 1000).split(), key=lambda key: key.endswith(":h"))
             if not keys:
                 break
-            assert source.cli("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys) in ("OK", "NOKEY")
+            assert source.cli("MIGRATE", "127.0.0.1", target.port, keys[0], 0, 5000) in ("OK", "NOKEY")
             moved += 1
-            between(moved)
+            between(moved, keys[1:])
         for one in [target, source, *[other for other in self.primaries() if other not in (target, source)]]:
             one.cli("CLUSTER", "SETSLOT", slot, "NODE", target.node_id)
         return moved
