@@ -13,6 +13,7 @@
 
 #define SCAN_COUNT "500"
 #define RECOUNTS_MAX 5
+#define TRIES_MAX 20
 enum {
     SOURCE_HASH,
     SOURCE_RING,
@@ -163,7 +164,7 @@ static void scan(struct audit *a, const char *cursor)
     struct queue_args args = {0};
     char name[64];
     if (a->source == SOURCE_OWN_KEYS) {
-        queue_args_add(&args, "SCAN");
+        args = queue_keyless(a->q, "SCAN", a->shard);
         queue_args_add(&args, cursor);
         queue_args_add(&args, "MATCH");
         queue_args_addf(&args, "%s:{%u}:own:*", a->q->prefix, a->shard);
@@ -286,6 +287,12 @@ static bool is_named_nowhere(const redisReply *exec)
     return !is_named;
 }
 
+/* A MULTI was refused where its shard is no more (or not yet again): asked again, by the newer map. */
+static bool has_moved(struct audit *a, const struct err *fault)
+{
+    return fault->code == ERR_REDIS && fault->applied == APPLIED_NO && ++a->tries < TRIES_MAX;
+}
+
 /* The record may have moved since the snapshot was put together; then it is taken again. */
 static void on_snapshot(void *arg, const struct err *fault, const redisReply *const *replies, size_t count)
 {
@@ -294,6 +301,10 @@ static void on_snapshot(void *arg, const struct err *fault, const redisReply *co
     struct record now;
     struct err err;
     char hex[17] = "";
+    if (fault && has_moved(a, fault)) {
+        next_import(a);
+        return;
+    }
     if (fault) {
         audit_end(a, fault);
         return;
@@ -304,7 +315,7 @@ static void on_snapshot(void *arg, const struct err *fault, const redisReply *co
     if (has_record && now.session)
         queue_hex(now.session, hex);
     bool has_moved = has_record && (!str_eq(hex, a->session) || (now.group && now.vt != im->record.vt));
-    if (has_moved && ++a->tries < 20) {
+    if (has_moved && ++a->tries < TRIES_MAX) {
         next_import(a);
         return;
     }
@@ -353,12 +364,19 @@ static struct queue_args snap_of(const struct audit *a, const char *command, con
 }
 
 /* MULTI, the commands, EXEC: sent in one go, so nothing of others comes between them. */
+static void call_together(struct audit *a, struct queue_args *args, size_t count, queue_many_fn *done)
+{
+    for (size_t i = 0; i < count; i++)
+        args[i].way = QUEUE_ONCE;
+    queue_call_many(a->q, args, count, done, a);
+}
+
 static void snapshot(struct audit *a)
 {
     size_t own_max = json_object_size(a->owns) + 1, n = 0;
     struct queue_args *args = mem_alloc((SNAP_OWN + own_max + 2) * sizeof *args);
     char name[96];
-    queue_args_add(&args[n++], "MULTI");
+    args[n++] = queue_keyless(a->q, "MULTI", a->shard);
     args[n++] = snap_fields(a);
     args[n++] = snap_of(a, "ZSCORE", "ring", a->id);
     args[n++] = snap_of(a, "ZSCORE", "due", a->id);
@@ -382,8 +400,8 @@ static void snapshot(struct audit *a)
         (void)snprintf(name, sizeof name, "own:%s", a->session);
         args[n++] = snap_of(a, "SISMEMBER", name, a->id);
     }
-    queue_args_add(&args[n++], "EXEC");
-    queue_call_many(a->q, args, n, on_snapshot, a);
+    args[n++] = queue_keyless(a->q, "EXEC", a->shard);
+    call_together(a, args, n, on_snapshot);
     mem_free(args);
 }
 
@@ -476,10 +494,15 @@ static void check_next(struct audit *a, const char *what, const redisReply *firs
 static void on_counters(void *arg, const struct err *fault, const redisReply *const *replies, size_t count)
 {
     struct audit *a = arg;
+    if (fault && has_moved(a, fault)) {
+        check_shard(a);
+        return;
+    }
     if (fault) {
         audit_end(a, fault);
         return;
     }
+    a->tries = 0;
     const redisReply *exec = replies[count - 1], *counters = queue_reply_at(exec, 0);
     bool has = counters && counters->type == REDIS_REPLY_STRING && counters->len == 20;
     uint64_t ring = has ? little_endian(counters->str, 4) : 0, next = has ? little_endian(counters->str + 4, 8) : 0;
@@ -524,7 +547,7 @@ static void check_shard(struct audit *a)
     struct queue_args *args = mem_alloc((9 + 2 * json_object_size(a->owns)) * sizeof *args);
     static const char *const timers[] = {"due", "sess"};
     char name[96];
-    queue_args_add(&args[n++], "MULTI");
+    args[n++] = queue_keyless(a->q, "MULTI", a->shard);
     args[n++] = snap_of(a, "HGET", "h", "#");
     args[n++] = queue_plain(a->q, "ZCARD", a->shard, "ring");
     for (size_t t = 0; t < 2; t++) {
@@ -541,8 +564,8 @@ static void check_shard(struct audit *a)
         (void)snprintf(name, sizeof name, "own:%.64s", session);
         args[n++] = queue_plain(a->q, "SCARD", a->shard, name);
     }
-    queue_args_add(&args[n++], "EXEC");
-    queue_call_many(a->q, args, n, on_counters, a);
+    args[n++] = queue_keyless(a->q, "EXEC", a->shard);
+    call_together(a, args, n, on_counters);
     mem_free(args);
 }
 

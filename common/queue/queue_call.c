@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RELOADS_MAX 2
+#define RELOADS_MAX 3
 
 struct queue *queue_ref(struct queue *q)
 {
@@ -23,6 +23,7 @@ void queue_unref(struct queue *q)
     if (--q->refs)
         return;
     redis_unref(q->redis);
+    queue_primaries_free(q);
     str_done(&q->warnings);
     for (size_t i = 0; i < QUEUE_SHAPES_MAX; i++)
         mem_free(q->shapes[i].dag);
@@ -84,26 +85,50 @@ void queue_args_done(struct queue_args *a)
     *a = (struct queue_args){0};
 }
 
+void queue_args_key(struct queue_args *a, const char *key)
+{
+    a->route = redis_route(key);
+    queue_args_add(a, key);
+}
+
 struct queue_args queue_plain(const struct queue *q, const char *command, uint32_t shard, const char *name)
 {
     struct queue_args a = {0};
     char key[128];
     queue_key(q, shard, name, key);
     queue_args_add(&a, command);
-    queue_args_add(&a, key);
+    queue_args_key(&a, key);
+    return a;
+}
+
+struct queue_args queue_keyless(const struct queue *q, const char *command, uint32_t shard)
+{
+    struct queue_args a = {0};
+    char key[128];
+    queue_key(q, shard, "h", key);
+    a.route = redis_route(key);
+    queue_args_add(&a, command);
+    return a;
+}
+
+struct queue_args queue_fcall_key(const char *name, const char *key)
+{
+    struct queue_args a = {0};
+    const char *tag_end = strchr(key, '}');
+    ASSERT(tag_end);
+    queue_args_add(&a, "FCALL");
+    queue_args_addf(&a, "%s_1", name);
+    queue_args_add(&a, "2");
+    queue_args_key(&a, key);
+    queue_args_addf(&a, "%.*s:" QUEUE_GUARD, (int)(tag_end + 1 - key), key);
     return a;
 }
 
 struct queue_args queue_fcall(const struct queue *q, const char *name, uint32_t shard)
 {
-    struct queue_args a = {0};
     char key[128];
     queue_key(q, shard, "h", key);
-    queue_args_add(&a, "FCALL");
-    queue_args_addf(&a, "%s_1", name);
-    queue_args_add(&a, "1");
-    queue_args_add(&a, key);
-    return a;
+    return queue_fcall_key(name, key);
 }
 
 /* ---- Calls --------------------------------------------------------------------------------------------------------
@@ -153,15 +178,12 @@ static void error_of(const redisReply *reply, struct err *err)
     static const struct {
         const char *start;
         enum err_code code;
-    } known[] = {{"OOM", ERR_REDIS_FULL},
-                 {"CORRUPT", ERR_CORRUPT},
-                 {"USAGE", ERR_INTERNAL},
-                 {"NOPERM", ERR_REDIS_CONFIG},
-                 {"NOAUTH", ERR_REDIS_CONFIG},
-                 {"WRONGPASS", ERR_REDIS_CONFIG},
-                 {"ERR user_function", ERR_INTERNAL},
-                 {"WRONGTYPE", ERR_CORRUPT},
-                 {"ERR unknown command", ERR_REDIS_CONFIG}};
+    } known[] = {
+        {"OOM", ERR_REDIS_FULL},         {"MISCONF", ERR_REDIS_DISK}, /* nothing is taken, nothing was applied */
+        {"CORRUPT", ERR_CORRUPT},        {"USAGE", ERR_INTERNAL},
+        {"NOPERM", ERR_REDIS_CONFIG},    {"NOAUTH", ERR_REDIS_CONFIG},
+        {"WRONGPASS", ERR_REDIS_CONFIG}, {"ERR user_function", ERR_INTERNAL},
+        {"WRONGTYPE", ERR_CORRUPT},      {"ERR unknown command", ERR_REDIS_CONFIG}};
     enum err_code code = ERR_REDIS;
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_starts(reply->str, known[i].start))
@@ -190,7 +212,7 @@ static void reload(struct call *c)
     const char *const argv[] = {"FUNCTION", "LOAD", "REPLACE", redis_fleet_script};
     const size_t lens[] = {8, 4, 7, redis_fleet_script_bytes};
     c->reloads++;
-    if (redis_send(c->q->redis, 4, argv, lens, on_loaded, c, &c->err))
+    if (redis_send_to(c->q->redis, c->args.route, 4, argv, lens, on_loaded, c, &c->err))
         call_fail_later(c);
 }
 
@@ -218,7 +240,16 @@ static void on_call_reply(void *arg, const redisReply *reply)
 static void call_send(struct call *c)
 {
     const char *const *argv = (const char *const *)c->args.argv;
-    if (redis_send(c->q->redis, c->args.argc, argv, c->args.lens, on_call_reply, c, &c->err))
+    struct redis *r = c->q->redis;
+    const struct queue_args *a = &c->args;
+    int rc = 0;
+    if (a->way == QUEUE_BACK)
+        rc = redis_send_back(r, a->argc, argv, a->lens, on_call_reply, c, &c->err);
+    else if (a->way == QUEUE_ONCE)
+        rc = redis_send_once(r, a->route, a->argc, argv, a->lens, on_call_reply, c, &c->err);
+    else
+        rc = redis_send_to(r, a->route, a->argc, argv, a->lens, on_call_reply, c, &c->err);
+    if (rc)
         call_fail_later(c);
 }
 
@@ -316,39 +347,6 @@ void queue_call_many(struct queue *q, struct queue_args *args, size_t count, que
         m->slots[i] = (struct many_slot){m, i};
         queue_call(q, &args[i], on_one_of_many, &m->slots[i]);
     }
-}
-
-/* ---- Replicas ----------------------------------------------------------------------------------------------------
- */
-#define REPLICA_WAIT_MS "2000"
-
-struct replica_wait {
-    queue_done_fn *done;
-    void *arg;
-};
-
-static void on_replica(void *arg, const struct err *fault, const redisReply *reply)
-{
-    struct replica_wait *w = arg;
-    struct err err;
-    if (!fault && queue_reply_u64(reply) < 1) {
-        (void)err_set(&err, ERR_REDIS, "no replica of Redis has confirmed this yet: ask again");
-        err.applied = APPLIED_MAYBE;
-        fault = &err;
-    }
-    w->done(w->arg, fault);
-    mem_free(w);
-}
-
-void queue_wait_replica(struct queue *q, queue_done_fn *done, void *arg)
-{
-    struct replica_wait *w = MEM_NEW(struct replica_wait);
-    struct queue_args args = {0};
-    *w = (struct replica_wait){done, arg};
-    queue_args_add(&args, "WAIT");
-    queue_args_add(&args, "1");
-    queue_args_add(&args, REPLICA_WAIT_MS);
-    queue_call(q, &args, on_replica, w);
 }
 
 /* ---- Replies ------------------------------------------------------------------------------------------------------

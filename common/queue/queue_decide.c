@@ -84,10 +84,10 @@ static void on_decided(void *arg, const struct err *fault, const redisReply *rep
         return;
     }
     const struct err *end = fault || check_reply(d, reply, &err) == 0 ? fault : &err;
-    if (!end && d->q->uses_wait)
-        queue_wait_replica(d->q, on_replicated, d);
-    else
+    if (end)
         decision_end(d, end);
+    else
+        queue_promise(d->q, on_replicated, d);
 }
 
 static void add_undo(struct queue_args *args, const struct decision *d)

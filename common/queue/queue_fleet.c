@@ -64,21 +64,12 @@ static void ordered(void *arg, const struct err *fault, const redisReply *reply)
     order_end(o, fault ? fault : err.code ? &err : NULL);
 }
 
-static void fleet_key(const struct queue *q, struct queue_args *args)
-{
-    char key[512];
-    queue_global_key(q, "fleet", key);
-    queue_args_add(args, key);
-}
-
 static void send_order(struct order *o)
 {
     AUTO_FREE char *line = chained(o);
-    struct queue_args args = {0};
-    queue_args_add(&args, "FCALL");
-    queue_args_add(&args, "fleet_1");
-    queue_args_add(&args, "1");
-    fleet_key(o->q, &args);
+    char key[512];
+    queue_global_key(o->q, "fleet", key);
+    struct queue_args args = queue_fcall_key("fleet", key);
     queue_args_add(&args, o->what);
     queue_args_add(&args, json_str_at(o->line, "id"));
     queue_args_add(&args, line);
@@ -149,14 +140,15 @@ void queue_fleet_get(struct queue *q, queue_json_fn *done, void *arg)
 {
     struct look *l = MEM_NEW(struct look);
     struct queue_args args[2] = {{0}, {0}};
-    char log[512];
+    char key[512], log[512];
     *l = (struct look){.q = queue_ref(q), .done = done, .arg = arg};
     queue_args_add(&args[0], "HGET");
-    fleet_key(q, &args[0]);
+    queue_global_key(q, "fleet", key);
+    queue_args_key(&args[0], key);
     queue_args_add(&args[0], "halt");
     queue_global_key(q, "fleet:log", log);
     queue_args_add(&args[1], "LRANGE");
-    queue_args_add(&args[1], log);
+    queue_args_key(&args[1], log);
     queue_args_add(&args[1], LOG_SHOWN);
     queue_args_add(&args[1], "-1");
     queue_call_many(q, args, 2, looked, l);

@@ -80,73 +80,14 @@ void queue_import_id(const struct queue *q, const char *partition, const char *a
     *at = 0;
 }
 
-/* ---- Opening: functions -> meta of shard 0 -> meta of the others -> durability -> ready
- * -------------------------------- */
+/* ---- Opening: PING -> functions, at every primary -> meta of shard 0 -> meta of the others -> durability -> ready
+ * ------- */
 static void finish_open(struct queue *q, const struct err *err)
 {
     queue_ready_fn *ready = q->ready;
     q->ready = NULL;
     if (ready)
         ready(q->ready_arg, err);
-}
-
-static void warn(struct queue *q, const char *text)
-{
-    str_addf(&q->warnings, "%s\n", text);
-}
-
-/* The value beside `name` in the flat list of CONFIG GET. */
-static const char *config_at(const redisReply *list, const char *name)
-{
-    for (size_t i = 0; list && i + 1 < list->elements; i += 2)
-        if (str_eq(queue_reply_text(list->element[i]), name))
-            return queue_reply_text(list->element[i + 1]);
-    return "";
-}
-
-static int check_durability(struct queue *q, const redisReply *config, const char *info, struct err *err)
-{
-    const char *replicas = info ? strstr(info, "connected_slaves:") : NULL;
-    bool has_replica = replicas && replicas[17] >= '1' && replicas[17] <= '9';
-    bool is_always =
-        str_eq(config_at(config, "appendonly"), "yes") && str_eq(config_at(config, "appendfsync"), "always");
-    bool keeps_all = str_eq(config_at(config, "maxmemory-policy"), "noeviction");
-    q->uses_wait = has_replica; /* a disk that keeps everything does not follow to the replica that takes over */
-    if (!is_always && !has_replica)
-        warn(q, "Redis does not write every answer to disk (appendonly yes, appendfsync always) and has no replica: a "
-                "crash of Redis can lose what was accepted.");
-    if (!keeps_all)
-        warn(q, "Redis may throw keys away when memory is full: set maxmemory-policy noeviction.");
-    if (!q->warnings.len || q->is_relaxed)
-        return 0;
-    return err_set(err, ERR_REDIS_CONFIG, "%.*s", (int)strcspn(q->warnings.data, "\n"), q->warnings.data);
-}
-
-static void on_config(void *arg, const struct err *fault, const redisReply *const *replies, size_t count)
-{
-    struct queue *q = arg;
-    struct err err;
-    int rc = 0;
-    (void)count;
-    if (fault && fault->code == ERR_REDIS_CONFIG && q->is_relaxed)
-        warn(q, "Redis does not show its settings: durability could not be checked.");
-    else if (fault)
-        rc = err_set(&err, fault->code, "checking durability: %s", fault->text);
-    else
-        rc = check_durability(q, replies[0], queue_reply_text(replies[1]), &err);
-    finish_open(q, rc ? &err : NULL);
-    queue_unref(q);
-}
-
-static void ask_config(struct queue *q)
-{
-    struct queue_args args[2] = {0};
-    static const char *const words[] = {"CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy"};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        queue_args_add(&args[0], words[i]);
-    queue_args_add(&args[1], "INFO");
-    queue_args_add(&args[1], "replication");
-    queue_call_many(q, args, 2, on_config, queue_ref(q));
 }
 
 static int check_meta(const struct queue *q, const redisReply *reply, struct err *err)
@@ -166,6 +107,13 @@ static int check_meta(const struct queue *q, const redisReply *reply, struct err
         return err_set(err, ERR_CONFIG, "the fleet has %u shards, and this program was started with %u",
                        (unsigned)shards, q->shard_count);
     return 0;
+}
+
+static void on_checked(void *arg, const struct err *fault)
+{
+    struct queue *q = arg;
+    finish_open(q, fault);
+    queue_unref(q);
 }
 
 struct opening {
@@ -196,7 +144,7 @@ static void on_meta(void *arg, const struct err *fault, const redisReply *reply)
     if (o->err.code)
         finish_open(q, &o->err);
     else
-        ask_config(q);
+        queue_check_durability(q, on_checked, queue_ref(q));
     mem_free(o);
     queue_unref(q);
 }
@@ -210,19 +158,39 @@ static void ask_meta(struct opening *o, uint32_t shard)
     queue_call(o->q, &args, on_meta, o);
 }
 
+/* ---- Functions: each primary of a cluster has its own */
+struct library {
+    struct queue *q;
+    uint32_t left;
+    struct err err;
+};
+
+struct library_node {
+    struct library *library;
+    unsigned route;
+};
+
 static void on_functions(void *arg, const struct err *fault, const redisReply *reply)
 {
-    struct queue *q = arg;
+    struct library_node *n = arg;
+    struct library *l = n->library;
     (void)reply;
-    if (fault) {
-        finish_open(q, fault);
-        queue_unref(q);
+    mem_free(n);
+    if (fault && !l->err.code)
+        l->err = *fault;
+    if (--l->left)
         return;
+    struct queue *q = l->q;
+    if (l->err.code) {
+        finish_open(q, &l->err);
+        queue_unref(q);
+    } else {
+        struct opening *o = MEM_NEW(struct opening);
+        o->q = q;
+        o->left = q->shard_count;
+        ask_meta(o, 0);
     }
-    struct opening *o = MEM_NEW(struct opening);
-    o->q = q;
-    o->left = q->shard_count;
-    ask_meta(o, 0);
+    mem_free(l);
 }
 
 /* [[library_name, x, engine, LUA, functions, [..], library_code, text]] */
@@ -239,17 +207,50 @@ static bool is_same_library(const redisReply *list)
 
 static void on_library(void *arg, const struct err *fault, const redisReply *reply)
 {
-    struct queue *q = arg;
+    struct library_node *n = arg;
     if (fault || is_same_library(reply)) {
-        on_functions(q, fault, reply);
+        on_functions(n, fault, reply);
         return;
     }
-    struct queue_args args = {0};
+    struct queue_args args = {.route = n->route};
     queue_args_add(&args, "FUNCTION");
     queue_args_add(&args, "LOAD");
     queue_args_add(&args, "REPLACE");
     queue_args_add_bytes(&args, redis_fleet_script, redis_fleet_script_bytes);
-    queue_call(q, &args, on_functions, q);
+    queue_call(n->library->q, &args, on_functions, n);
+}
+
+/* Somebody answers, so the primaries are known. */
+static void on_ping(void *arg, const struct err *fault, const redisReply *reply)
+{
+    struct queue *q = arg;
+    unsigned routes[PRIMARIES_MAX];
+    size_t count = redis_primaries(q->redis, routes, PRIMARIES_MAX);
+    struct err err = {0};
+    (void)reply;
+    if (!fault && !count) {
+        (void)err_set(&err, ERR_REDIS, "no node of the cluster serves any slot");
+        fault = &err;
+    }
+    if (fault) {
+        finish_open(q, fault);
+        queue_unref(q);
+        return;
+    }
+    struct library *l = MEM_NEW(struct library);
+    l->q = q;
+    l->left = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        struct library_node *n = MEM_NEW(struct library_node);
+        *n = (struct library_node){l, routes[i]};
+        struct queue_args args = {.route = routes[i]};
+        queue_args_add(&args, "FUNCTION");
+        queue_args_add(&args, "LIST");
+        queue_args_add(&args, "LIBRARYNAME");
+        queue_args_add(&args, QUEUE_LIBRARY);
+        queue_args_add(&args, "WITHCODE");
+        queue_call(q, &args, on_library, n);
+    }
 }
 
 struct queue *queue_new(struct redis *redis, const struct queue_options *options, queue_ready_fn *ready, void *arg)
@@ -270,12 +271,8 @@ struct queue *queue_new(struct redis *redis, const struct queue_options *options
     q->ready_arg = arg;
     q->refs = 1;
     str_init(&q->warnings, 4096);
-    queue_args_add(&args, "FUNCTION");
-    queue_args_add(&args, "LIST");
-    queue_args_add(&args, "LIBRARYNAME");
-    queue_args_add(&args, QUEUE_LIBRARY);
-    queue_args_add(&args, "WITHCODE");
-    queue_call(q, &args, on_library, queue_ref(q));
+    queue_args_add(&args, "PING");
+    queue_call(q, &args, on_ping, queue_ref(q));
     return q;
 }
 

@@ -6,6 +6,7 @@
 
 #define QUEUE_SCHEMA 1
 #define QUEUE_LIBRARY "orgimport_1"
+#define PRIMARIES_MAX 256
 #define QUEUE_ID_MAX (IMPORT_ID_BYTES - 1)
 
 /* What the last answer of a shard told, for those who compute ahead of Redis. */
@@ -20,7 +21,9 @@ struct queue {
     const struct env *env;
     char *prefix;
     uint32_t shard_count;
-    bool is_simulated, is_relaxed, uses_wait, is_server_form;
+    bool is_simulated, is_relaxed, is_server_form;
+    bool must_copy;                  /* a promise needs a replica, whether there is one at the moment or not */
+    struct queue_primary *primaries; /* queue_durable.c: those that made promises */
     uint32_t verify;
     struct queue_shard *shards;
     struct queue_shape { /* shapes of playbooks, by content: they never change */
@@ -60,6 +63,12 @@ void queue_ledger_lines(const char *entry, json_t *lines);
 /* One command; bytes are copied as they are added. */
 struct queue_args {
     int argc, cap;
+    unsigned route; /* of its key; REDIS_ANY */
+    enum {
+        QUEUE_FOLLOW, /* to whoever has the key by now */
+        QUEUE_ONCE,   /* part of a MULTI: where its sisters go, or nowhere */
+        QUEUE_BACK    /* down the connection whose reply is being handed out */
+    } way;
     char **argv;
     size_t *lens;
 };
@@ -68,11 +77,21 @@ void queue_args_add_bytes(struct queue_args *a, const void *bytes, size_t len);
 void queue_args_addf(struct queue_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Appends all of `from`, which is empty then. */
 void queue_args_move(struct queue_args *to, struct queue_args *from);
+/* The key that says where the command goes. */
+void queue_args_key(struct queue_args *a, const char *key);
 void queue_args_done(struct queue_args *a);
-/* "FCALL NAME_1 1 f:{s}:h" */
+/* "FCALL NAME_1 2 KEY GUARD". A function touches more keys of its slot than it could name, and a slot that moves has
+ * some here and some there. The guard is a key of the slot that never exists: while the slot moves, Redis finds it
+ * missing and refuses the whole call before it begins (TRYAGAIN). Nothing else tells it to: a function that meets a key
+ * which has left breaks off in the middle, or begins it anew beside the true one. */
+struct queue_args queue_fcall_key(const char *name, const char *key);
+/* The same with KEY f:{s}:h */
 struct queue_args queue_fcall(const struct queue *q, const char *name, uint32_t shard);
+#define QUEUE_GUARD "-" /* f:{s}:- */
 /* "COMMAND f:{s}:NAME" */
 struct queue_args queue_plain(const struct queue *q, const char *command, uint32_t shard, const char *name);
+/* "COMMAND", for the node that has the shard. */
+struct queue_args queue_keyless(const struct queue *q, const char *command, uint32_t shard);
 
 /* err NULL: a reply that is no error. Later, exactly once. `args` is taken over and emptied. Loads the functions and
  * asks again when Redis does not know them. */
@@ -82,9 +101,16 @@ void queue_call(struct queue *q, struct queue_args *args, queue_reply_fn *done, 
 #define QUEUE_MANY_MAX 100000
 typedef void queue_many_fn(void *arg, const struct err *err, const redisReply *const *replies, size_t count);
 void queue_call_many(struct queue *q, struct queue_args *args, size_t count, queue_many_fn *done, void *arg);
-/* Where Redis has a replica: `done` once a replica has what this connection wrote before, or with ERR_REDIS (applied
- * maybe) when none says so in time. An answer given earlier could be taken back by a failover (tests/model). */
-void queue_wait_replica(struct queue *q, queue_done_fn *done, void *arg);
+/* ---- queue_durable.c ------------------------------------------------------------------------------------------------
+ */
+/* Fills the warnings; ERR_REDIS_CONFIG when this Redis is too weak and the fleet is not relaxed. */
+void queue_check_durability(struct queue *q, queue_done_fn *done, void *arg);
+/* Only inside the callback of the command that made the promise: `done` (perhaps at once) when what it wrote will not
+ * be taken back by a failover, or with ERR_REDIS (applied maybe) when not all replicas say in time that they have it.
+ * Whoever gets that sends the same again: what is answered ALREADY then is waited for like the first. */
+void queue_promise(struct queue *q, queue_done_fn *done, void *arg);
+void queue_primaries_free(struct queue *q);
+
 /* Runs `done(arg, err, NULL)` from the loop. */
 void queue_fail_later(struct queue *q, const struct err *err, queue_reply_fn *done, void *arg);
 

@@ -178,7 +178,8 @@ int queue_beat(redisContext *ctx, const char *prefix, uint32_t shard, uint64_t s
     char hex[17];
     queue_hex(session, hex);
     *ret = (struct queue_beat){0};
-    redisReply *reply = redisCommand(ctx, "FCALL beat_1 1 %s:{%u}:h %s %u", prefix, shard, hex, lease_ms);
+    redisReply *reply = redisCommand(ctx, "FCALL beat_1 2 %s:{%u}:h %s:{%u}:" QUEUE_GUARD " %s %u", prefix, shard,
+                                     prefix, shard, hex, lease_ms);
     if (!reply)
         return err_set(err, ERR_REDIS, "beat: %s", ctx->errstr);
     int rc = 0;

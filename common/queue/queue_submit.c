@@ -51,11 +51,7 @@ static void on_submitted(void *arg, const struct err *fault, const redisReply *r
         submit_end(s, &err);
         return;
     }
-    if (!s->q->uses_wait) {
-        submit_end(s, NULL);
-        return;
-    }
-    queue_wait_replica(s->q, on_replicated, s);
+    queue_promise(s->q, on_replicated, s);
 }
 
 static int check_submit(const struct queue *q, const struct queue_submit *in, struct err *err)
@@ -241,12 +237,9 @@ void queue_tokens(struct queue *q, const struct queue_bucket *bucket, uint32_t w
                   queue_tokens_fn *done, void *arg)
 {
     struct simple *s = simple_new(q, "", arg);
-    struct queue_args args = {0};
+    AUTO_FREE char *key = mem_printf("%s:{op:%.32s}:tb:%.64s", q->prefix, bucket->account_id, bucket->family);
+    struct queue_args args = queue_fcall_key("tokens", key);
     s->tokens = done;
-    queue_args_add(&args, "FCALL");
-    queue_args_add(&args, "tokens_1");
-    queue_args_add(&args, "1");
-    queue_args_addf(&args, "%s:{op:%.32s}:tb:%.64s", q->prefix, bucket->account_id, bucket->family);
     queue_args_addf(&args, "%u", bucket->rate_per_s_x100);
     queue_args_addf(&args, "%u", bucket->burst);
     queue_args_addf(&args, "%u", want);

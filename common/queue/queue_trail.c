@@ -70,10 +70,10 @@ static void on_put(void *arg, const struct err *fault, const redisReply *const *
     struct trail_call *c = arg;
     (void)replies;
     (void)count;
-    if (!fault && c->q->uses_wait)
-        queue_wait_replica(c->q, on_kept, c);
-    else
+    if (fault)
         on_kept(c, fault);
+    else
+        queue_promise(c->q, on_kept, c);
 }
 
 void queue_trail_put(struct queue *q, const char *import_id, const struct queue_trail_part *parts, size_t count,

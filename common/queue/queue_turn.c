@@ -217,8 +217,8 @@ static void on_turn(void *arg, const struct err *fault, const redisReply *reply)
     } else if (t->has_mail) {
         queue_want_mail(t->q, t->shard);
     }
-    if (!fault && t->is_promise && t->q->uses_wait)
-        queue_wait_replica(t->q, on_replicated, t);
+    if (!fault && t->is_promise)
+        queue_promise(t->q, on_replicated, t);
     else
         turn_end(t, fault);
 }

@@ -1,120 +1,136 @@
-/* Two connections to one Redis on the loop: commands, and (made on first use) subscriptions. Each is greeted, watched
- * and made again with jitter after a loss; see redis.h for what callers may rely on.
- *
- *   DOWN --timer--> GREETING (connect, TLS, AUTH, SELECT, PING) --PONG--> UP --loss--> DOWN */
-#include "common/redis/redis.h"
-
+/* Commands: their queue while there is no connection, the way to the right one, and their answers; see redis.h for what
+ * callers may rely on. */
 #include "common/base/mem.h"
-#include "common/redis/redis_target.h"
+#include "common/base/str.h"
+#include "common/redis/redis_private.h"
 
-#include <hiredis/adapters/libuv.h>
 #include <string.h>
 
 #define PENDING_MAX 100000
-#define QUEUE_MS_MAX 10000 /* a command that waited so long for a connection is given up (NULL) */
-#define BACKOFF_MS_BASE 50
-#define BACKOFF_MS_MAX 2000
+#define WATCH_MS 1000
+#define AGAIN_MS 50
 
-enum link_state { LINK_DOWN, LINK_GREETING, LINK_UP };
-
-struct link {
-    struct redis *owner;
-    redisAsyncContext *ac;
-    uv_timer_t timer;
-    enum link_state state;
-    uint32_t failures;
-    size_t greetings; /* replies still to come */
-    bool is_sub;
-};
-
-struct pending {
-    struct redis *owner;
-    redis_reply_fn *done;
-    void *arg;
-    struct pending *next; /* while queued */
-    char *command;
-    size_t len;
-    uint64_t queued_ms;
-};
-
-struct channel {
-    struct channel *next;
-    char *name;
-    redis_message_fn *message;
-    void *arg;
-};
-
-struct redis {
-    uv_loop_t *loop;
-    struct redis_target target;
-    const struct env *env;
-    void (*connected)(void *arg, bool is_up);
-    void *arg;
-    struct link main, sub;
-    struct pending *first, **last;
-    size_t pending_count;
-    struct channel *channels;
-    bool is_closing;
-    uint32_t refs; /* our own until closed, and redis_ref's */
-    int handles_left;
-    void (*closed)(void *arg);
-    void *closed_arg;
-};
-
-static void link_connect(struct link *l);
-
-/* ---- Commands -----------------------------------------------------------------------------------------------------
+/* ---- Answers ------------------------------------------------------------------------------------------------------
  */
-static void answer(struct pending *p, const redisReply *reply)
+void pending_answer(struct pending *p, const redisReply *reply)
 {
     p->owner->pending_count--;
-    if (p->command)
-        redisFreeCommand(p->command);
+    redisFreeCommand(p->command);
     p->done(p->arg, reply);
+    mem_free(p->refusal);
     mem_free(p);
 }
 
-static void on_reply(redisAsyncContext *ac, void *reply, void *arg)
+/* ---- Queue --------------------------------------------------------------------------------------------------------
+ */
+static struct link *link_for(struct redis *r, const struct pending *p)
 {
-    (void)ac;
-    answer(arg, reply);
+    if (p->asked)
+        return p->asked;
+    return r->target.kind == REDIS_CLUSTER ? cluster_link(r, p->route) : &r->main;
 }
 
 static bool hand_over(struct redis *r, struct pending *p)
 {
-    if (r->main.state != LINK_UP || redisAsyncFormattedCommand(r->main.ac, on_reply, p, p->command, p->len) != REDIS_OK)
+    struct link *l = p->not_before_ms > uv_now(r->loop) ? NULL : link_for(r, p);
+    if (!l)
         return false;
-    redisFreeCommand(p->command);
-    p->command = NULL;
+    if (l->state == LINK_UP)
+        return link_send(l, p);
+    if (r->target.kind == REDIS_CLUSTER && link_is_idle(l))
+        link_connect(l);
+    return false;
+}
+
+void pending_send(struct pending *p)
+{
+    struct redis *r = p->owner;
+    if (hand_over(r, p))
+        return;
+    p->next = NULL;
+    *r->last = p;
+    r->last = &p->next;
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    queue_flush(timer->data);
+}
+
+bool pending_again(struct pending *p, const redisReply *error)
+{
+    static const char *const refusals[] = {"MOVED ",   "ASK ",    "TRYAGAIN",   "CLUSTERDOWN",
+                                           "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS"};
+    struct redis *r = p->owner;
+    bool is_refusal = false;
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+        is_refusal = is_refusal || str_starts(error->str, refusals[i]);
+    if (!is_refusal || p->is_once || r->is_closing)
+        return false;
+    mem_free(p->refusal);
+    p->refusal = mem_dup(error->str);
+    p->redirects = 0;
+    p->not_before_ms = uv_now(r->loop) + AGAIN_MS;
+    pending_send(p);
+    if (!uv_is_active((uv_handle_t *)&r->again)) /* a little later than what it is for */
+        (void)uv_timer_start(&r->again, on_again, AGAIN_MS + 1, AGAIN_MS);
     return true;
 }
 
-static struct pending *take_first(struct redis *r)
+/* What was queued for a connection goes out before anything newer: the queue is flushed whenever a link or map comes.
+ */
+void queue_flush(struct redis *r)
 {
-    struct pending *p = r->first;
-    r->first = p->next;
+    struct pending **at = &r->first;
+    while (*at) {
+        struct pending *p = *at, *next = p->next;
+        if (hand_over(r, p)) {
+            *at = next;
+            if (!next)
+                r->last = at;
+        } else {
+            at = &p->next;
+        }
+    }
     if (!r->first)
-        r->last = &r->first;
-    return p;
+        (void)uv_timer_stop(&r->again);
 }
 
-static void flush_queue(struct redis *r)
+/* It waited in vain: nobody took it (an error, not applied), or nobody could be asked. */
+static void give_up(struct pending *p)
 {
-    while (r->first && hand_over(r, r->first))
-        (void)take_first(r);
+    redisReply refusal = {.type = REDIS_REPLY_ERROR, .str = p->refusal};
+    refusal.len = p->refusal ? strlen(p->refusal) : 0;
+    pending_answer(p, p->refusal ? &refusal : NULL);
 }
 
-/* Answers with NULL what has waited at least `age_ms`. What the callbacks queue meanwhile is left for later. */
-static void drop_queue(struct redis *r, uint64_t age_ms)
+/* What the callbacks queue meanwhile is left for later. */
+void queue_drop(struct redis *r, uint64_t age_ms)
 {
-    struct pending *stop = r->first ? CONTAINER_OF(r->last, struct pending, next) : NULL;
-    for (bool more = stop != NULL; more && r->first && uv_now(r->loop) - r->first->queued_ms >= age_ms;) {
-        more = r->first != stop;
-        answer(take_first(r), NULL);
+    struct pending *old = NULL, **old_last = &old, **at = &r->first;
+    while (*at) {
+        struct pending *p = *at;
+        if (uv_now(r->loop) - p->queued_ms < age_ms) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        p->next = NULL;
+        *old_last = p;
+        old_last = &p->next;
+    }
+    r->last = at;
+    while (old) {
+        struct pending *p = old;
+        old = p->next;
+        give_up(p);
     }
 }
 
-static int enqueue(struct redis *r, char *command, long long len, redis_reply_fn *done, void *arg, struct err *err)
+/* ---- Sending ------------------------------------------------------------------------------------------------------
+ */
+static int pending_new(struct redis *r, unsigned route, char *command, long long len, redis_reply_fn *done, void *arg,
+                       struct pending **ret, struct err *err)
 {
     if (len < 0)
         return err_set(err, ERR_REDIS, "a command could not be put into words");
@@ -125,197 +141,101 @@ static int enqueue(struct redis *r, char *command, long long len, redis_reply_fn
     struct pending *p = MEM_NEW(struct pending);
     *p = (struct pending){.owner = r, .done = done, .arg = arg, .command = command, .len = (size_t)len};
     p->queued_ms = uv_now(r->loop);
+    p->route = route;
     r->pending_count++;
-    if (!r->first && hand_over(r, p))
-        return 0;
-    *r->last = p;
-    r->last = &p->next;
+    *ret = p;
+    return 0;
+}
+
+static int send_command(struct redis *r, unsigned route, char *command, long long len, redis_reply_fn *done, void *arg,
+                        struct err *err)
+{
+    struct pending *p;
+    if (pending_new(r, route, command, len, done, arg, &p, err))
+        return -1;
+    pending_send(p);
+    return 0;
+}
+
+static long long format(char **ret, int argc, const char *const *argv, const size_t *lens)
+{
+    const char **plain; /* hiredis forgot one const */
+    memcpy(&plain, &argv, sizeof plain);
+    return redisFormatCommandArgv(ret, argc, plain, lens);
+}
+
+int redis_send_to(struct redis *r, unsigned route, int argc, const char *const *argv, const size_t *lens,
+                  redis_reply_fn *done, void *arg, struct err *err)
+{
+    char *command = NULL;
+    long long len = format(&command, argc, argv, lens);
+    return send_command(r, route, command, len, done, arg, err);
+}
+
+int redis_send_once(struct redis *r, unsigned route, int argc, const char *const *argv, const size_t *lens,
+                    redis_reply_fn *done, void *arg, struct err *err)
+{
+    struct pending *p;
+    char *command = NULL;
+    long long len = format(&command, argc, argv, lens);
+    if (pending_new(r, route, command, len, done, arg, &p, err))
+        return -1;
+    p->is_once = true;
+    pending_send(p);
     return 0;
 }
 
 int redis_send(struct redis *r, int argc, const char *const *argv, const size_t *lens, redis_reply_fn *done, void *arg,
                struct err *err)
 {
-    char *command = NULL;
-    const char **plain; /* hiredis forgot one const */
-    memcpy(&plain, &argv, sizeof plain);
-    long long len = redisFormatCommandArgv(&command, argc, plain, lens);
-    return enqueue(r, command, len, done, arg, err);
+    return redis_send_to(r, REDIS_ANY, argc, argv, lens, done, arg, err);
 }
 
-int redis_sendf(struct redis *r, redis_reply_fn *done, void *arg, struct err *err, const char *format, ...)
+int redis_sendf(struct redis *r, redis_reply_fn *done, void *arg, struct err *err, const char *text, ...)
 {
     char *command = NULL;
     va_list ap;
-    va_start(ap, format);
-    int len = redisvFormatCommand(&command, format, ap);
+    va_start(ap, text);
+    int len = redisvFormatCommand(&command, text, ap);
     va_end(ap);
-    return enqueue(r, command, len, done, arg, err);
+    return send_command(r, REDIS_ANY, command, len, done, arg, err);
 }
 
-/* ---- Subscriptions ------------------------------------------------------------------------------------------------
+int redis_send_back(struct redis *r, int argc, const char *const *argv, const size_t *lens, redis_reply_fn *done,
+                    void *arg, struct err *err)
+{
+    struct pending *p;
+    struct link *l = r->answering;
+    char *command = NULL;
+    long long len = format(&command, argc, argv, lens);
+    if (pending_new(r, REDIS_ANY, command, len, done, arg, &p, err))
+        return -1;
+    p->is_once = true;
+    if (l && l->state == LINK_UP && link_send(l, p))
+        return 0;
+    r->pending_count--;
+    redisFreeCommand(p->command);
+    mem_free(p);
+    return err_set(err, ERR_REDIS, "the connection that answered is gone");
+}
+
+void redis_answered_by(const struct redis *r, char ret[REDIS_AT_BYTES])
+{
+    ret[0] = 0;
+    if (r->answering && !r->target.path)
+        (void)snprintf(ret, REDIS_AT_BYTES, "%s:%d", r->answering->at.host, r->answering->at.port);
+}
+
+/* ---- Beginning and end --------------------------------------------------------------------------------------------
  */
-static void on_message(redisAsyncContext *ac, void *data, void *arg)
+static void on_start(uv_timer_t *timer)
 {
-    const redisReply *reply = data;
-    struct channel *ch = arg;
-    const struct link *l = ac->data;
-    if (!l || !ch->message || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
-        l->owner->is_closing)
-        return;
-    const char *kind = reply->element[0]->str;
-    if (kind && strcmp(kind, "message") == 0)
-        ch->message(ch->arg, ch->name, reply->element[2]->str, reply->element[2]->len);
-    else /* a subscription begins, perhaps again after a loss: something may have been missed */
-        ch->message(ch->arg, ch->name, "", 0);
-}
-
-static void subscribe(struct redis *r, struct channel *ch)
-{
-    if (r->sub.state == LINK_UP)
-        (void)redisAsyncCommand(r->sub.ac, on_message, ch, "SUBSCRIBE %s", ch->name);
-}
-
-int redis_subscribe(struct redis *r, const char *channel, redis_message_fn *message, void *arg, struct err *err)
-{
-    if (r->is_closing)
-        return err_set(err, ERR_REDIS, "the connection is closing");
-    struct channel *ch = MEM_NEW(struct channel);
-    *ch = (struct channel){.next = r->channels, .name = mem_dup(channel), .message = message, .arg = arg};
-    r->channels = ch;
-    if (r->sub.state == LINK_UP)
-        subscribe(r, ch);
-    else if (!r->sub.ac && !uv_is_active((uv_handle_t *)&r->sub.timer))
-        link_connect(&r->sub);
-    return 0;
-}
-
-void redis_unsubscribe(struct redis *r, const void *arg)
-{
-    for (struct channel *ch = r->channels; ch; ch = ch->next)
-        if (ch->arg == arg)
-            ch->message = NULL;
-}
-
-/* ---- Connections --------------------------------------------------------------------------------------------------
- */
-static void on_timer(uv_timer_t *timer)
-{
-    link_connect(timer->data);
-}
-
-static void connect_later(struct link *l)
-{
-    struct redis *r = l->owner;
-    if (r->is_closing)
-        return;
-    uint64_t cap = (uint64_t)BACKOFF_MS_BASE << (l->failures < 6 ? l->failures : 6);
-    cap = cap > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : cap;
-    l->failures++;
-    (void)uv_timer_start(&l->timer, on_timer, 10 + env_random_below(r->env, cap), 0);
-    if (!l->is_sub)
-        drop_queue(r, QUEUE_MS_MAX);
-}
-
-/* Forgets a context that hiredis is about to free. */
-static void link_lost(struct link *l)
-{
-    struct redis *r = l->owner;
-    bool was_up = l->state == LINK_UP;
-    l->ac = NULL;
-    l->state = LINK_DOWN;
-    if (was_up && !l->is_sub && r->connected && !r->is_closing)
-        r->connected(r->arg, false);
-    connect_later(l);
-}
-
-static void on_connect(const redisAsyncContext *ac, int status)
-{
-    if (status != REDIS_OK && ac->data)
-        link_lost(ac->data);
-}
-
-static void on_disconnect(const redisAsyncContext *ac, int status)
-{
-    (void)status;
-    if (ac->data)
-        link_lost(ac->data);
-}
-
-static void link_up(struct link *l)
-{
-    struct redis *r = l->owner;
-    l->state = LINK_UP;
-    l->failures = 0;
-    if (l->is_sub) {
-        for (struct channel *ch = r->channels; ch; ch = ch->next)
-            subscribe(r, ch);
-        return;
-    }
-    if (r->connected)
-        r->connected(r->arg, true);
-    flush_queue(r);
-}
-
-/* Any refusal (a wrong password, "LOADING" after a restart) closes the connection and it is tried again later. */
-static void on_greeting(redisAsyncContext *ac, void *data, void *arg)
-{
-    const redisReply *reply = data;
-    struct link *l = arg;
-    if (!reply || l->ac != ac || l->owner->is_closing)
-        return;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        redisAsyncDisconnect(ac);
-        return;
-    }
-    if (--l->greetings == 0)
-        link_up(l);
-}
-
-static int greet(struct link *l)
-{
-    struct redis_command commands[REDIS_GREETING_MAX];
-    char db[16];
-    size_t count = redis_target_greeting(&l->owner->target, db, commands);
-    l->greetings = count;
-    for (size_t i = 0; i < count; i++)
-        if (redisAsyncCommandArgv(l->ac, on_greeting, l, commands[i].argc, (const char **)commands[i].argv, NULL))
-            return -1;
-    return 0;
-}
-
-static void link_connect(struct link *l)
-{
-    struct redis *r = l->owner;
-    redisOptions o;
-    struct err err;
-    redis_target_options(&r->target, REDIS_CONNECT_MS, &o);
-    redisAsyncContext *ac = redisAsyncConnectWithOptions(&o);
-    l->ac = ac;
-    l->state = LINK_GREETING;
-    if (!ac || ac->err || redisLibuvAttach(ac, r->loop) != REDIS_OK) {
-        if (ac)
-            redisAsyncFree(ac); /* `data` is not set: no callback of ours runs */
-        link_lost(l);
-        return;
-    }
-    ac->data = l;
-    (void)redisAsyncSetConnectCallback(ac, on_connect);
-    (void)redisAsyncSetDisconnectCallback(ac, on_disconnect);
-    if (!r->target.path)
-        (void)redisEnableKeepAlive(&ac->c);
-    if (redis_target_tls(&r->target, &ac->c, &err) || greet(l)) {
-        ac->data = NULL;
-        redisAsyncFree(ac);
-        link_lost(l);
-    }
-}
-
-static void link_init(struct link *l, struct redis *r, bool is_sub)
-{
-    *l = (struct link){.owner = r, .is_sub = is_sub};
-    (void)uv_timer_init(r->loop, &l->timer);
-    l->timer.data = l;
+    struct redis *r = timer->data;
+    (void)uv_timer_start(timer, link_watch, WATCH_MS, WATCH_MS);
+    if (r->target.kind == REDIS_SINGLE)
+        link_connect(&r->main);
+    else
+        scout_ask(r);
 }
 
 int redis_new(uv_loop_t *loop, const struct redis_options *options, struct redis **ret, struct err *err)
@@ -327,10 +247,20 @@ int redis_new(uv_loop_t *loop, const struct redis_options *options, struct redis
     r->refs = 1;
     if (redis_target_init(&r->target, options, err))
         return -1;
-    link_init(&r->main, r, false);
-    link_init(&r->sub, r, true);
+    link_init(&r->main, r, LINK_NODE);
+    link_init(&r->sub, r, LINK_SUB);
+    link_init(&r->scout, r, LINK_SCOUT);
+    if (r->target.kind == REDIS_SINGLE)
+        r->main.at = r->sub.at = r->target.seeds[0];
+    if (r->target.kind == REDIS_CLUSTER)
+        r->slots = mem_alloc(REDIS_SLOTS * sizeof(struct link *));
     /* From the loop, so that `connected` never runs inside this call. */
-    (void)uv_timer_start(&r->main.timer, on_timer, 0, 0);
+    (void)uv_timer_init(loop, &r->watch);
+    r->watch.data = r;
+    (void)uv_timer_init(loop, &r->again);
+    r->again.data = r;
+    r->handles += 2;
+    (void)uv_timer_start(&r->watch, on_start, 0, 0);
     *ret = TAKE(r);
     return 0;
 }
@@ -342,11 +272,19 @@ uv_loop_t *redis_loop(const struct redis *r)
 
 bool redis_is_up(const struct redis *r)
 {
-    return r->main.state == LINK_UP;
+    return r->target.kind == REDIS_CLUSTER ? r->has_map : r->main.state == LINK_UP;
 }
 
-/* ---- Closing ------------------------------------------------------------------------------------------------------
- */
+bool redis_is_cluster(const struct redis *r)
+{
+    return r->target.kind == REDIS_CLUSTER;
+}
+
+bool redis_has_sentinel(const struct redis *r)
+{
+    return r->target.kind == REDIS_SENTINEL;
+}
+
 struct redis *redis_ref(struct redis *r)
 {
     r->refs++;
@@ -363,15 +301,14 @@ void redis_unref(struct redis *r)
         mem_free(ch->name);
         mem_free(ch);
     }
+    mem_free(r->slots);
     redis_target_done(&r->target);
     mem_free(r);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_handle_closed(struct redis *r)
 {
-    struct link *l = handle->data;
-    struct redis *r = l->owner;
-    if (--r->handles_left)
+    if (--r->handles || !r->is_closing)
         return;
     void (*closed)(void *) = r->closed;
     void *arg = r->closed_arg;
@@ -380,26 +317,34 @@ static void on_handle_closed(uv_handle_t *handle)
         closed(arg);
 }
 
+void link_closed(uv_handle_t *handle)
+{
+    struct link *l = handle->data;
+    struct redis *r = l->owner;
+    if (l != &r->main && l != &r->sub && l != &r->scout)
+        mem_free(l);
+    on_handle_closed(r);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_handle_closed(handle->data);
+}
+
 /* One turn of the loop later: hiredis's own handles are closed by then, also when redis_close() ran in a callback. */
 static void on_close_timer(uv_timer_t *timer)
 {
-    struct link *l = timer->data;
-    struct redis *r = l->owner;
-    r->handles_left = 2;
-    uv_close((uv_handle_t *)&r->main.timer, on_handle_closed);
-    uv_close((uv_handle_t *)&r->sub.timer, on_handle_closed);
-}
-
-static void link_close(struct link *l)
-{
-    redisAsyncContext *ac = l->ac;
-    (void)uv_timer_stop(&l->timer);
-    l->ac = NULL;
-    l->state = LINK_DOWN;
-    if (!ac)
-        return;
-    ac->data = NULL;
-    redisAsyncFree(ac); /* answers what is pending with NULL; put off by hiredis when we are in one of its callbacks */
+    struct redis *r = timer->data;
+    struct link *const fixed[] = {&r->main, &r->sub, &r->scout};
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        uv_close((uv_handle_t *)&fixed[i]->timer, link_closed);
+    while (r->nodes) {
+        struct link *l = r->nodes;
+        r->nodes = l->next;
+        uv_close((uv_handle_t *)&l->timer, link_closed);
+    }
+    uv_close((uv_handle_t *)&r->again, on_timer_closed);
+    uv_close((uv_handle_t *)timer, on_timer_closed);
 }
 
 void redis_close(struct redis *r, void (*closed)(void *arg), void *arg)
@@ -409,8 +354,11 @@ void redis_close(struct redis *r, void (*closed)(void *arg), void *arg)
     r->is_closing = true;
     r->closed = closed;
     r->closed_arg = arg;
-    link_close(&r->main);
-    link_close(&r->sub);
-    drop_queue(r, 0);
-    (void)uv_timer_start(&r->main.timer, on_close_timer, 1, 0);
+    link_drop(&r->main);
+    link_drop(&r->sub);
+    link_drop(&r->scout);
+    for (struct link *l = r->nodes; l; l = l->next)
+        link_drop(l);
+    queue_drop(r, 0);
+    (void)uv_timer_start(&r->watch, on_close_timer, 1, 0);
 }

@@ -1,11 +1,10 @@
-/* Reads redis://, rediss:// and unix:// addresses, sets up TLS with the host's name checked, and connects blocking. */
+/* Sets up TLS with the host's name checked, says how a connection is greeted, and makes one that blocks. */
 #include "common/redis/redis_target.h"
 
 #include "common/base/mem.h"
 #include "common/base/secret.h"
 #include "common/base/str.h"
 #include "common/codec/file.h"
-#include "common/codec/uri.h"
 
 #include <arpa/inet.h>
 #include <hiredis/hiredis_ssl.h>
@@ -13,38 +12,7 @@
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <string.h>
-
-static int read_db(const char *text, struct redis_target *t, struct err *err)
-{
-    uint64_t db = 0;
-    if (*text && !str_to_u64(text, 1023, &db))
-        return err_set(err, ERR_CONFIG, "the database in the Redis address is not a small number");
-    t->db = (uint32_t)db;
-    return 0;
-}
-
-static int read_url(struct redis_target *t, const char *url, bool *ret_tls, struct err *err)
-{
-    struct uri u;
-    if (uri_parse(url, &u, err))
-        return err_wrap(err, "Redis address");
-    t->user = mem_dup(u.user);
-    t->password = mem_dup(u.password);
-    secret_wipe(u.password, sizeof u.password);
-    *ret_tls = str_eq(u.scheme, "rediss");
-    if (str_eq(u.scheme, "unix") || str_eq(u.scheme, "redis+unix")) {
-        t->path = uri_decode(u.path, strlen(u.path), false, NULL);
-        if (!t->path || !*t->path)
-            return err_set(err, ERR_CONFIG, "a unix:// Redis address needs a path");
-        return read_db(str_starts(u.query, "db=") ? u.query + 3 : "", t, err);
-    }
-    if (!str_eq(u.scheme, "redis") && !*ret_tls)
-        return err_set(err, ERR_CONFIG, "Redis addresses begin with redis://, rediss:// or unix://, not %s://",
-                       u.scheme);
-    t->host = mem_dup(*u.host ? u.host : "127.0.0.1");
-    t->port = u.port ? u.port : 6379;
-    return read_db(*u.path ? u.path + 1 : "", t, err);
-}
+#include <sys/socket.h>
 
 static int read_password_file(struct redis_target *t, const char *path, struct err *err)
 {
@@ -102,7 +70,7 @@ int redis_target_init(struct redis_target *t, const struct redis_options *option
     bool is_tls = false;
     ignore_sigpipe();
     *t = (struct redis_target){.client_name = mem_dup(options->client_name)};
-    int rc = read_url(t, options->url ? options->url : "", &is_tls, err);
+    int rc = redis_url_read(t, options->url ? options->url : "", &is_tls, err);
     if (!rc && options->password_file && *options->password_file)
         rc = read_password_file(t, options->password_file, err);
     if (!rc && is_tls)
@@ -116,8 +84,8 @@ void redis_target_done(struct redis_target *t)
 {
     if (t->password)
         secret_wipe(t->password, strlen(t->password));
-    mem_free(t->host);
     mem_free(t->path);
+    mem_free(t->master);
     mem_free(t->user);
     mem_free(t->password);
     mem_free(t->client_name);
@@ -125,7 +93,25 @@ void redis_target_done(struct redis_target *t)
     *t = (struct redis_target){0};
 }
 
-void redis_target_options(const struct redis_target *t, uint32_t timeout_ms, redisOptions *ret)
+bool redis_address_eq(const struct redis_address *a, const struct redis_address *b)
+{
+    return a->port == b->port && str_eq(a->host, b->host);
+}
+
+bool redis_address_read(const char *text, size_t len, struct redis_address *ret)
+{
+    AUTO_FREE char *copy = mem_dup_bytes(text, len);
+    char *colon = strrchr(copy, ':');
+    uint64_t port;
+    if (!colon || (size_t)(colon - copy) >= sizeof ret->host || !str_to_u64(colon + 1, 65535, &port) || !port)
+        return false;
+    (void)snprintf(ret->host, sizeof ret->host, "%.*s", (int)(colon - copy), copy);
+    ret->port = (int)port;
+    return true;
+}
+
+void redis_target_options(const struct redis_target *t, const struct redis_address *at, uint32_t timeout_ms,
+                          redisOptions *ret)
 {
     static const struct timeval reply = {.tv_sec = REDIS_REPLY_MS / 1000};
     static _Thread_local struct timeval connect;
@@ -134,22 +120,36 @@ void redis_target_options(const struct redis_target *t, uint32_t timeout_ms, red
     if (t->path)
         REDIS_OPTIONS_SET_UNIX(ret, t->path);
     else
-        REDIS_OPTIONS_SET_TCP(ret, t->host, t->port);
+        REDIS_OPTIONS_SET_TCP(ret, at->host, at->port);
 }
 
-int redis_target_tls(const struct redis_target *t, redisContext *ctx, struct err *err)
+void redis_target_watch(const struct redis_target *t, redisContext *ctx)
 {
-    unsigned char address[sizeof(struct in6_addr)];
+    if (t->path)
+        return;
+    (void)redisEnableKeepAliveWithInterval(ctx, REDIS_KEEPALIVE_S);
+    (void)redisSetTcpUserTimeout(ctx, REDIS_REPLY_MS);
+}
+
+void redis_target_discard(redisContext *ctx)
+{
+    static const struct linger now = {.l_onoff = 1};
+    (void)setsockopt(ctx->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+int redis_target_tls(const struct redis_target *t, const struct redis_address *at, redisContext *ctx, struct err *err)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
     if (!t->tls)
         return 0;
     SSL *ssl = SSL_new(t->tls);
     if (!ssl)
         return tls_fault(err, "setting up");
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    bool is_address = inet_pton(AF_INET, t->host, address) == 1 || inet_pton(AF_INET6, t->host, address) == 1;
-    int named = is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, t->host) : SSL_set1_host(ssl, t->host);
+    bool is_address = inet_pton(AF_INET, at->host, bytes) == 1 || inet_pton(AF_INET6, at->host, bytes) == 1;
+    int named = is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, at->host) : SSL_set1_host(ssl, at->host);
     if (named == 1 && !is_address)
-        named = (int)SSL_set_tlsext_host_name(ssl, t->host);
+        named = (int)SSL_set_tlsext_host_name(ssl, at->host);
     if (named != 1) {
         SSL_free(ssl);
         return tls_fault(err, "naming the host");
@@ -163,61 +163,75 @@ int redis_target_tls(const struct redis_target *t, redisContext *ctx, struct err
     return 0;
 }
 
-size_t redis_target_greeting(const struct redis_target *t, char db_text[16],
+/* The Sentinels are offered the same user and password; one that asks for none refuses them, and goes on. */
+size_t redis_target_greeting(const struct redis_target *t, enum redis_part part, char db_text[16],
                              struct redis_command ret[REDIS_GREETING_MAX])
 {
     size_t n = 0;
     const char *user = t->user ? t->user : "", *password = t->password ? t->password : "";
     const char *client_name = t->client_name ? t->client_name : "";
+    bool is_node = part == REDIS_PART_NODE;
     (void)snprintf(db_text, 16, "%u", t->db);
     if (*password && *user)
-        ret[n++] = (struct redis_command){3, {"AUTH", user, password}};
+        ret[n++] = (struct redis_command){3, {"AUTH", user, password}, !is_node};
     else if (*password)
-        ret[n++] = (struct redis_command){2, {"AUTH", password}};
-    if (t->db)
-        ret[n++] = (struct redis_command){2, {"SELECT", db_text}};
-    if (*client_name)
-        ret[n++] = (struct redis_command){3, {"CLIENT", "SETNAME", client_name}};
-    ret[n++] = (struct redis_command){1, {"PING"}};
+        ret[n++] = (struct redis_command){2, {"AUTH", password}, !is_node};
+    if (t->db && is_node)
+        ret[n++] = (struct redis_command){2, {"SELECT", db_text}, false};
+    if (*client_name && is_node)
+        ret[n++] = (struct redis_command){3, {"CLIENT", "SETNAME", client_name}, false};
+    ret[n++] = (struct redis_command){1, {"PING"}, false};
+    if (t->kind == REDIS_SENTINEL && is_node)
+        ret[n++] = (struct redis_command){1, {"ROLE"}, false};
     return n;
 }
 
-static int greet_blocking(const struct redis_target *t, redisContext *ctx, struct err *err)
+int redis_target_check(const struct redis_command *command, const redisReply *reply, struct err *err)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return command->is_optional ? 0 : err_set(err, ERR_REDIS, "%s: %.200s", command->argv[0], reply->str);
+    if (!str_eq(command->argv[0], "ROLE"))
+        return 0;
+    const redisReply *role = reply->type == REDIS_REPLY_ARRAY && reply->elements ? reply->element[0] : NULL;
+    if (role && role->type == REDIS_REPLY_STRING && str_eq(role->str, "master"))
+        return 0;
+    return err_set(err, ERR_REDIS, "the Sentinels name a server that is no master (yet)");
+}
+
+static int greet_blocking(const struct redis_target *t, enum redis_part part, redisContext *ctx, struct err *err)
 {
     struct redis_command commands[REDIS_GREETING_MAX];
     char db[16];
-    size_t count = redis_target_greeting(t, db, commands);
+    size_t count = redis_target_greeting(t, part, db, commands);
     for (size_t i = 0; i < count; i++) {
         redisReply *reply = redisCommandArgv(ctx, commands[i].argc, (const char **)commands[i].argv, NULL);
         if (!reply)
             return err_set(err, ERR_REDIS, "%s: %s", commands[i].argv[0], ctx->errstr);
-        bool is_bad = reply->type == REDIS_REPLY_ERROR;
-        if (is_bad)
-            err_set(err, ERR_REDIS, "%s: %s", commands[i].argv[0], reply->str);
+        int rc = redis_target_check(&commands[i], reply, err);
         freeReplyObject(reply);
-        if (is_bad)
+        if (rc)
             return -1;
     }
     return 0;
 }
 
-redisContext *redis_connect_blocking(const struct redis_options *options, uint32_t timeout_ms, struct err *err)
+redisContext *redis_target_connect(const struct redis_target *t, const struct redis_address *at, enum redis_part part,
+                                   uint32_t timeout_ms, struct err *err)
 {
-    struct redis_target t;
     redisOptions o;
-    if (redis_target_init(&t, options, err))
-        return NULL;
-    redis_target_options(&t, timeout_ms, &o);
+    redis_target_options(t, at, timeout_ms, &o);
     o.command_timeout = o.connect_timeout;
     redisContext *ctx = redisConnectWithOptions(&o);
     int rc = 0;
     if (!ctx || ctx->err)
-        rc = err_set(err, ERR_REDIS, "connecting: %s", ctx ? ctx->errstr : "no memory");
+        rc = err_set(err, ERR_REDIS, "connecting to %s: %s", t->path ? t->path : at->host,
+                     ctx ? ctx->errstr : "no memory");
+    else
+        redis_target_watch(t, ctx);
     if (!rc)
-        rc = redis_target_tls(&t, ctx, err);
+        rc = redis_target_tls(t, at, ctx, err);
     if (!rc)
-        rc = greet_blocking(&t, ctx, err);
-    redis_target_done(&t);
+        rc = greet_blocking(t, part, ctx, err);
     if (!rc)
         return ctx;
     if (ctx)

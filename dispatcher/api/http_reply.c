@@ -31,6 +31,7 @@ unsigned http_status_of(enum err_code code)
         return 429;
     case ERR_REDIS:
     case ERR_REDIS_FULL:
+    case ERR_REDIS_DISK:
         return 503;
     case ERR_INTERNAL:
     case ERR_CORRUPT:

@@ -308,7 +308,8 @@ static void task_read(void *arg, const struct err *err, const json_t *value)
     struct err why = {0};
     queue_key(op->api->store->queue, queue_shard_of_import(op->import_id), "tasks", key);
     (void)snprintf(member, sizeof member, "%s/%d", op->import_id, op->step);
-    if (redis_send(op->api->store->redis, 3, (const char *[]){"ZSCORE", key, member}, NULL, opened_read, op, &why) < 0)
+    if (redis_send_to(op->api->store->redis, redis_route(key), 3, (const char *[]){"ZSCORE", key, member}, NULL,
+                      opened_read, op, &why) < 0)
         op_fail(op, &why, NULL);
 }
 

@@ -58,14 +58,14 @@ static void replied(void *arg, const redisReply *reply)
     mem_free(c);
 }
 
-static bool send_call(struct inbox *in, int argc, const char *const *argv,
+static bool send_call(struct inbox *in, const char *key, int argc, const char *const *argv,
                       void (*done)(struct inbox *, void *, const redisReply *), void *arg)
 {
     struct call *c = MEM_NEW(struct call);
     struct err err;
     *c = (struct call){in, done, arg};
     in->calls++;
-    if (redis_send(in->store->redis, argc, argv, NULL, replied, c, &err) == 0)
+    if (redis_send_to(in->store->redis, redis_route(key), argc, argv, NULL, replied, c, &err) == 0)
         return true;
     in->calls--;
     mem_free(c);
@@ -106,8 +106,8 @@ static void answered(struct inbox *in, void *arg, const redisReply *reply)
     }
     const char *ack[] = {"XACK", in->key, GROUP, e->id};
     const char *del[] = {"XDEL", in->key, e->id};
-    (void)send_call(in, 4, ack, acked, NULL);
-    (void)send_call(in, 3, del, acked, NULL);
+    (void)send_call(in, in->key, 4, ack, acked, NULL);
+    (void)send_call(in, in->key, 3, del, acked, NULL);
     entry_over(in, e);
 }
 
@@ -124,7 +124,7 @@ static void send_answer(struct entry *e)
                           "status",       e->status,
                           "errors",       e->errors,
                           "entry",        e->id};
-    if (!send_call(in, (int)ARRAY_LEN(argv), argv, answered, e))
+    if (!send_call(in, argv[1], (int)ARRAY_LEN(argv), argv, answered, e))
         entry_over(in, e);
 }
 
@@ -150,7 +150,7 @@ static void submitted(void *arg, const struct err *err, const struct submit_outc
 {
     struct entry *e = arg;
     struct inbox *in = e->inbox;
-    if (err && (err->code == ERR_REDIS || err->code == ERR_REDIS_FULL))
+    if (err && (err->code == ERR_REDIS || err->code == ERR_REDIS_FULL || err->code == ERR_REDIS_DISK))
         entry_over(in, e); /* nobody knows: it stays pending and is taken over */
     else if (err)
         refuse(e, err->code, err->text);
@@ -273,7 +273,7 @@ static void on_pending(struct inbox *in, void *arg, const redisReply *reply)
         const redisReply *one = reply->element[i], *count = store_element(one, 3);
         bool is_poison = count && count->type == REDIS_REPLY_INTEGER && count->integer >= DELIVERIES_MAX;
         const char *argv[] = {"XCLAIM", in->key, GROUP, in->me, TAKE_OVER_MS, store_text(store_element(one, 0))};
-        (void)send_call(in, (int)ARRAY_LEN(argv), argv, is_poison ? on_poison : on_taken_over, NULL);
+        (void)send_call(in, in->key, (int)ARRAY_LEN(argv), argv, is_poison ? on_poison : on_taken_over, NULL);
     }
 }
 
@@ -309,16 +309,16 @@ static void poll_once(uv_timer_t *timer)
         return;
     if (!in->has_group) {
         const char *make[] = {"XGROUP", "CREATE", in->key, GROUP, "0", "MKSTREAM"};
-        in->is_reading = send_call(in, (int)ARRAY_LEN(make), make, on_group, NULL);
+        in->is_reading = send_call(in, in->key, (int)ARRAY_LEN(make), make, on_group, NULL);
         return;
     }
     const char *read[] = {"XREADGROUP", "GROUP", GROUP, in->me, "COUNT", READ_MAX, "STREAMS", in->key, ">"};
-    in->is_reading = send_call(in, (int)ARRAY_LEN(read), read, on_read, NULL);
+    in->is_reading = send_call(in, in->key, (int)ARRAY_LEN(read), read, on_read, NULL);
     if (is_round) {
         const char *pending[] = {"XPENDING", in->key, GROUP, "IDLE", TAKE_OVER_MS, "-", "+", READ_MAX};
-        (void)send_call(in, (int)ARRAY_LEN(pending), pending, on_pending, NULL);
+        (void)send_call(in, in->key, (int)ARRAY_LEN(pending), pending, on_pending, NULL);
         const char *sweep[] = {"EVAL", sweep_text, "1", in->key, GROUP, CONSUMER_IDLE_MS, in->me};
-        (void)send_call(in, (int)ARRAY_LEN(sweep), sweep, on_swept, NULL);
+        (void)send_call(in, in->key, (int)ARRAY_LEN(sweep), sweep, on_swept, NULL);
     }
 }
 

@@ -21,6 +21,8 @@ static void on_reply(void *arg, const redisReply *reply)
         (void)err_set(&err, ERR_REDIS, "the connection to Redis was lost");
     else if (reply->type == REDIS_REPLY_ERROR && str_starts(reply->str, "OOM"))
         (void)err_set(&err, ERR_REDIS_FULL, "Redis has no memory left");
+    else if (reply->type == REDIS_REPLY_ERROR && str_starts(reply->str, "MISCONF"))
+        (void)err_set(&err, ERR_REDIS_DISK, "Redis cannot write to its disk: %.200s", reply->str);
     else if (reply->type == REDIS_REPLY_ERROR)
         (void)err_set(&err, ERR_REDIS, "Redis refused: %.200s", reply->str);
     p->done(p->arg, err.code ? &err : NULL, err.code ? NULL : reply);
@@ -47,13 +49,13 @@ static void late_fire(uv_timer_t *timer)
     uv_close((uv_handle_t *)timer, late_closed);
 }
 
-static void send_or_fail(struct store *s, int argc, const char *const *argv, const size_t *lens, store_reply_fn *done,
+static void send_or_fail(struct store *s, const char *key, int argc, const char *const *argv, store_reply_fn *done,
                          void *arg)
 {
     struct pending *p = MEM_NEW(struct pending);
     *p = (struct pending){done, arg};
     struct err err = {0};
-    if (redis_send(s->redis, argc, argv, lens, on_reply, p, &err) == 0)
+    if (redis_send_to(s->redis, redis_route(key), argc, argv, NULL, on_reply, p, &err) == 0)
         return;
     mem_free(p);
     struct late *late = MEM_NEW(struct late);
@@ -67,7 +69,7 @@ static void send_or_fail(struct store *s, int argc, const char *const *argv, con
 
 void store_eval(struct store *s, const struct store_call *call, store_reply_fn *done, void *arg)
 {
-    ASSERT(3 + call->key_count + call->arg_count <= STORE_ARGS_MAX && call->key_count <= 8);
+    ASSERT(3 + call->key_count + call->arg_count <= STORE_ARGS_MAX && call->key_count >= 1 && call->key_count <= 8);
     const char **argv = mem_alloc(sizeof *argv * (3 + call->key_count + call->arg_count));
     char count[8], keys[8][512];
     (void)snprintf(count, sizeof count, "%zu", call->key_count);
@@ -81,7 +83,7 @@ void store_eval(struct store *s, const struct store_call *call, store_reply_fn *
     }
     for (size_t i = 0; i < call->arg_count; i++)
         argv[n++] = call->args[i];
-    send_or_fail(s, (int)n, argv, NULL, done, arg);
+    send_or_fail(s, keys[0], (int)n, argv, done, arg);
     mem_free(argv);
 }
 
@@ -96,7 +98,7 @@ void store_command(struct store *s, const char *command, const char *key, size_t
     argv[1] = full;
     for (size_t i = 0; i < arg_count; i++)
         argv[i + 2] = args[i];
-    send_or_fail(s, (int)arg_count + 2, argv, NULL, done, arg);
+    send_or_fail(s, full, (int)arg_count + 2, argv, done, arg);
     mem_free(argv);
 }
 

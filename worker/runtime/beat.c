@@ -9,6 +9,7 @@
 
 #define BEAT_MAGIC 0xbea70001u
 #define CONNECT_TIMEOUT_MS 2000
+#define TRIES 2
 
 struct beat {
     uint32_t magic;
@@ -23,21 +24,37 @@ struct beat {
     uv_cond_t wake;
     bool is_stopping, is_urgent; /* under lock */
     uint32_t rounds;             /* of the thread */
-    redisContext *ctx;
+    struct redis_blocking *redis;
 };
+
+/* A fault once may be a connection that had died, or a shard that has moved: looked for anew, and asked again. */
+static int ask_beat(struct beat *b, uint32_t shard, uint64_t session, struct queue_beat *ret, struct err *err)
+{
+    char key[128];
+    (void)snprintf(key, sizeof key, "%s:{%u}:h", b->options.prefix, shard);
+    for (int tries = 0; tries < TRIES; tries++) {
+        redisContext *ctx = redis_blocking_get(b->redis, key, err);
+        if (!ctx)
+            return -1;
+        if (queue_beat(ctx, b->options.prefix, shard, session, b->options.lease_ms, ret, err) == 0)
+            return 0;
+        if (err->code == ERR_LEASE_LOST)
+            return -1;
+        redis_blocking_forget(b->redis, ctx);
+    }
+    return -1;
+}
 
 static void beat_one(struct beat *b, struct beat_shard *s)
 {
     uint64_t session = atomic_load(&s->session), sent = env_boot_ms(b->options.env);
     struct queue_beat reply = {0};
     struct err err = {0};
-    if (!session || !b->ctx)
+    if (!session)
         return;
-    if (queue_beat(b->ctx, b->options.prefix, s->id, session, b->options.lease_ms, &reply, &err)) {
-        if (err.code != ERR_LEASE_LOST) { /* connection: a new one at the next beat */
+    if (ask_beat(b, s->id, session, &reply, &err)) {
+        if (err.code != ERR_LEASE_LOST) {
             log_error(LOG_WARN, "beat.failed", &err, NULL);
-            redisFree(b->ctx);
-            b->ctx = NULL;
             return;
         }
         reply.is_gone = true;
@@ -59,14 +76,12 @@ static void ask_halt(struct beat *b)
     uint64_t asked = env_boot_ms(b->options.env);
     bool is_halted = false;
     struct err err = {0};
-    if (!b->ctx)
-        return;
-    if (queue_fleet_is_halted(b->ctx, b->options.prefix, &is_halted, &err)) {
+    char key[128];
+    (void)snprintf(key, sizeof key, "%s:{g}:fleet", b->options.prefix);
+    redisContext *ctx = redis_blocking_get(b->redis, key, &err);
+    if (!ctx || queue_fleet_is_halted(ctx, b->options.prefix, &is_halted, &err)) {
         log_error(LOG_WARN, "beat.halt_unknown", &err, NULL); /* writers stop when it stays so */
-        if (b->ctx->err) {
-            redisFree(b->ctx);
-            b->ctx = NULL;
-        }
+        redis_blocking_forget(b->redis, ctx);
         return;
     }
     if (atomic_exchange(&b->is_halted, is_halted) != is_halted)
@@ -97,13 +112,8 @@ static bool loop_lives(struct beat *b)
 
 static void beat_all(struct beat *b)
 {
-    struct err err = {0};
     if (!loop_lives(b))
         return;
-    if (!b->ctx)
-        b->ctx = redis_connect_blocking(&b->options.redis, CONNECT_TIMEOUT_MS, &err);
-    if (!b->ctx)
-        log_error(LOG_WARN, "beat.no_connection", &err, NULL);
     ask_halt(b);
     uint32_t idle_every = b->options.lease_ms / 3 / b->options.interval_ms;
     bool is_for_all = idle_every < 2 || b->rounds++ % idle_every == 0;
@@ -143,8 +153,11 @@ int beat_start(uv_loop_t *loop, const struct beat_options *options, struct beat 
         b->shards[i].id = i;
     beat_tick(b);
     /* The first connection is made here: what is wrong with the address is said before anything is claimed. */
-    b->ctx = redis_connect_blocking(&options->redis, CONNECT_TIMEOUT_MS, err);
-    if (!b->ctx) {
+    char key[128];
+    (void)snprintf(key, sizeof key, "%s:{g}:fleet", options->prefix);
+    if (redis_blocking_new(&options->redis, CONNECT_TIMEOUT_MS, &b->redis, err) ||
+        !redis_blocking_get(b->redis, key, err)) {
+        redis_blocking_free(b->redis);
         mem_free(b->shards);
         mem_free(b);
         return -1;
@@ -198,7 +211,6 @@ void beat_stop(struct beat *b)
     uv_thread_join(&b->thread);
     uv_mutex_destroy(&b->lock);
     uv_cond_destroy(&b->wake);
-    if (b->ctx)
-        redisFree(b->ctx);
+    redis_blocking_free(b->redis);
     uv_close((uv_handle_t *)&b->async, closed);
 }

@@ -244,6 +244,39 @@ static void lost_functions_are_loaded_again(void)
     rig_audit();
 }
 
+/* As the user that deploy/redis ships (integration.queue.acl.calls): our keys and commands, nothing else. */
+static bool is_denied(redisContext *ctx, const char *command)
+{
+    redisReply *reply = redisCommand(ctx, command);
+    CHECK(reply);
+    bool is = reply->type == REDIS_REPLY_ERROR && str_starts(reply->str, "NOPERM");
+    freeReplyObject(reply);
+    return is;
+}
+
+static void the_shipped_user_can_do_nothing_else(void)
+{
+    static const char *const outside[] = {"GET other:key",     "HSET other h v",     "FLUSHALL",
+                                          "KEYS f:*",          "CONFIG SET dir /",   "ACL LIST",
+                                          "SHUTDOWN",          "REPLICAOF NO ONE",   "FUNCTION FLUSH",
+                                          "FUNCTION DELETE x", "SCRIPT FLUSH",       "MONITOR",
+                                          "SUBSCRIBE other",   "CLUSTER RESET",      "CLIENT LIST",
+                                          "MIGRATE h 1 k 0 1", "RENAME f:{0}:h f:x", "XGROUP DESTROY f:a g"};
+    struct err err;
+    struct redis_options o = {.url = rig.queue_url};
+    redisContext *ctx = redis_connect_blocking(&o, 2000, &err);
+    CHECK(ctx);
+    bool is_limited = getenv("ORGIMPORT_ACL") != NULL;
+    for (size_t i = 0; is_limited && i < ARRAY_LEN(outside); i++)
+        if (!is_denied(ctx, outside[i]))
+            rig_fail(__FILE__, __LINE__, outside[i]);
+    /* A script may run, and reach no further than its caller. */
+    redisReply *reply = redisCommand(ctx, "EVAL %s 0", "return redis.call('GET', 'other:key')");
+    CHECK(reply && (reply->type == REDIS_REPLY_ERROR) == is_limited);
+    freeReplyObject(reply);
+    redisFree(ctx);
+}
+
 int main(void)
 {
     rig_start(NULL, 1, true);
@@ -256,6 +289,7 @@ int main(void)
     RUN(buckets_are_shared_and_refill_by_the_rate);
     RUN(a_fleet_of_the_other_kind_is_refused);
     RUN(lost_functions_are_loaded_again);
+    RUN(the_shipped_user_can_do_nothing_else);
     rig_stop();
     return 0;
 }

@@ -2,8 +2,11 @@
  */
 #include "tests/integration/queue/rig.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -247,6 +250,51 @@ static void tls_needs_the_right_name_and_certificates(void)
     freeReplyObject(rig_command("CONFIG SET tls-port 0"));
 }
 
+/* What only the kernel can notice: an idle peer that is gone, bytes that nobody confirms. */
+static unsigned watched_sockets(void)
+{
+    unsigned found = 0;
+    for (int fd = 3; fd < 256; fd++) {
+        int is_kept = 0, user_ms = 0;
+        struct sockaddr_in peer;
+        socklen_t len = sizeof peer, size = sizeof is_kept;
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) || peer.sin_family != AF_INET)
+            continue;
+        CHECK(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &is_kept, &size) == 0 && is_kept);
+        CHECK(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_ms, &size) == 0 && user_ms > 0 && user_ms <= 10000);
+        found++;
+    }
+    return found;
+}
+
+static void every_connection_is_watched_by_the_kernel(void)
+{
+    char url[64];
+    struct err err;
+    unsigned port = 20000 + (unsigned)getpid() % 10000;
+    for (unsigned last = port + 500;; port++) {
+        CHECK(port < last);
+        redisReply *reply = redisCommand(rig.plain, "CONFIG SET port %u", port);
+        bool is_taken = reply->type == REDIS_REPLY_ERROR;
+        freeReplyObject(reply);
+        if (!is_taken)
+            break;
+    }
+    (void)snprintf(url, sizeof url, "redis://127.0.0.1:%u", port);
+    struct redis_options o = {.url = url, .connected = on_up};
+    redisContext *ctx = redis_connect_blocking(&o, 2000, &err);
+    struct redis *r;
+    bool gone = false;
+    async_is_up = false;
+    CHECK(ctx && watched_sockets() == 1 && redis_new(&rig.loop, &o, &r, &err) == 0);
+    rig_wait(&async_is_up);
+    CHECK(watched_sockets() == 2);
+    redisFree(ctx);
+    redis_close(r, on_gone, &gone);
+    rig_wait(&gone);
+    freeReplyObject(rig_command("CONFIG SET port 0"));
+}
+
 /* ---- Out of memory: admission first, finishing always
  * ------------------------------------------------------------------- */
 static void a_full_redis_refuses_imports_and_takes_finishes(void)
@@ -371,6 +419,7 @@ int main(void)
     RUN(the_bell_rings_on_new_work_and_after_a_loss);
     RUN(passwords_are_needed_and_never_shown);
     RUN(tls_needs_the_right_name_and_certificates);
+    RUN(every_connection_is_watched_by_the_kernel);
     RUN(a_full_redis_refuses_imports_and_takes_finishes);
     RUN(a_turn_costs_few_commands_whatever_it_settles);
     rig_stop();

@@ -20,6 +20,30 @@ uint32_t rig_verify = 1;
 static bool has_fake_clock;
 static char conf_extra[512];
 
+/* Other surroundings for the same tests (CMakeLists.txt): the server, and a user for the queue (the rig's own looks
+ * stay the administrator's). */
+static const char *server_program(void)
+{
+    const char *name = getenv("ORGIMPORT_REDIS");
+    return name && *name ? name : "redis-server";
+}
+
+#define ACL_USER "orgimport"
+#define ACL_PASSWORD "rig-password"
+
+/* The line that we ship, with a password. */
+static void write_acl(const char *shipped)
+{
+    char line[4096], path[128];
+    FILE *from = fopen(shipped, "r");
+    CHECK(from && fgets(line, sizeof line, from) && fclose(from) == 0);
+    line[strcspn(line, "\n")] = 0;
+    (void)snprintf(path, sizeof path, "%s/users.acl", rig.folder);
+    FILE *to = fopen(path, "w");
+    CHECK(to && fprintf(to, "user default on nopass ~* &* +@all\n%s >" ACL_PASSWORD "\n", line) > 0 && fclose(to) == 0);
+    (void)snprintf(rig.queue_url, sizeof rig.queue_url, "unix://" ACL_USER ":" ACL_PASSWORD "@%s", rig.socket);
+}
+
 static void keep(const struct err *err)
 {
     (void)snprintf(rig_text, sizeof rig_text, "%s", err ? err->text : "");
@@ -52,7 +76,8 @@ void rig_server_start(void)
         int log = open("/dev/null", O_WRONLY | O_CLOEXEC);
         (void)dup2(log, 1);
         (void)dup2(log, 2);
-        (void)execlp("redis-server", "redis-server", conf, (char *)NULL);
+        (void)signal(SIGXFSZ, SIG_IGN); /* a disk that is full is an error, as anywhere */
+        (void)execlp(server_program(), server_program(), conf, (char *)NULL);
         _exit(77);
     }
     for (int i = 0; i < 1000; i++) {
@@ -105,7 +130,13 @@ void rig_start(const char *conf, uint32_t shards, bool fake_clock)
     CHECK(f);
     (void)fprintf(f, "port 0\nunixsocket %s\ndir %s\nsave \"\"\nmaxmemory-policy noeviction\n%s\n", rig.socket,
                   rig.folder, conf_extra);
+    const char *acl = getenv("ORGIMPORT_ACL");
+    if (acl)
+        (void)fprintf(f, "aclfile %s/users.acl\n", rig.folder);
     CHECK(fclose(f) == 0);
+    (void)snprintf(rig.queue_url, sizeof rig.queue_url, "%s", rig.url);
+    if (acl)
+        write_acl(acl);
     rig.shards = shards;
     has_fake_clock = fake_clock;
     (void)atexit(at_exit);
@@ -186,7 +217,7 @@ static void on_gone(void *arg)
 static void load_fake_clock(void)
 {
     static const char from[] = "local t = redis.call('TIME')";
-    static const char to[] = "local t = redis.call('HMGET', 'rig:clock', 's', 'us')";
+    static const char to[] = "local t = redis.call('HMGET', 'f:rig:clock', 's', 'us')";
     const char *at = strstr(redis_fleet_script, from);
     CHECK(at);
     AUTO_FREE char *code =
@@ -216,7 +247,7 @@ static const struct env *rig_env(void)
 enum err_code rig_open_as(bool is_simulated, uint32_t shards, bool is_relaxed)
 {
     struct err err;
-    struct redis_options o = {.url = rig.url, .client_name = "rig"};
+    struct redis_options o = {.url = rig.queue_url, .client_name = "rig"};
     struct queue_options qo = {.prefix = "f", .shard_count = shards, .is_simulated = is_simulated};
     struct wait w = {0};
     qo.is_relaxed = is_relaxed;
@@ -250,7 +281,7 @@ void rig_close(void)
 void rig_clock_set(uint64_t now_us)
 {
     rig_clock_us = now_us;
-    freeReplyObject(rig_command("HSET rig:clock s %llu us %llu", (unsigned long long)now_us / 1000000,
+    freeReplyObject(rig_command("HSET f:rig:clock s %llu us %llu", (unsigned long long)now_us / 1000000,
                                 (unsigned long long)now_us % 1000000));
 }
 

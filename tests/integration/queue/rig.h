@@ -22,6 +22,7 @@ void rig_check_code(const char *file, int line, const char *what, enum err_code 
 
 struct rig {
     char folder[64], url[128], socket[96];
+    char queue_url[192]; /* as the user whom the queue is for */
     pid_t server;
     uv_loop_t loop;
     struct redis *redis;

@@ -50,7 +50,8 @@ static void serve(void *arg)
             say(fd, "+OK\r\n");
             continue;
         }
-        say(fd, atomic_load(&says_gone) ? "*3\r\n:1\r\n:0\r\n:0\r\n" : "*3\r\n:0\r\n:5\r\n:0\r\n");
+        say(fd,
+            atomic_load(&says_gone) ? "*5\r\n:1\r\n:0\r\n:0\r\n:0\r\n:0\r\n" : "*5\r\n:0\r\n:5\r\n:0\r\n:0\r\n:0\r\n");
         atomic_fetch_add(&beats, 1);
     }
     if (fd >= 0)
