@@ -112,7 +112,7 @@ static void client_release(struct aws_client *client)
     rates_done(&client->rates);
     keyed_done(&client->retries);
     keyed_done(&client->groups);
-    keyed_done(&client->skews);
+    skews_done(&client->skews);
     aws_endpoints_free(client->endpoints);
     mem_free(client->user_agent);
     mem_free(client->heap);
@@ -187,7 +187,6 @@ void call_finish(struct aws_call *call, const json_t *facts, const struct err *e
         .request_id = fault ? fault->request_id : "",
         .tries = call->tries_all,
         .pages = call->pages,
-        .sent_unix_ms = call->sent_unix_ms,
     };
     client->busy++;
     call->done(call->arg, &outcome);
@@ -457,6 +456,12 @@ void aws_call_leave_before(struct aws_call *call, uint64_t boot_ms)
     ASSERT(call->magic == AWS_CALL_MAGIC);
     call->leave_before_boot_ms = boot_ms;
     call->leave_before = NULL;
+}
+
+uint64_t aws_client_now_ms(const struct aws_client *client)
+{
+    int64_t now = (int64_t)env_boot_ms(client->env) + skew_of(&client->skews, NULL, client->env);
+    return now > 0 ? (uint64_t)now : 0;
 }
 
 uint32_t aws_client_wait_ms(const struct aws_client *client, const char *rate_key, const struct aws_op *op)

@@ -51,7 +51,7 @@ struct aws_call_input { /* borrowed during aws_call() only, `identity` is counte
     uint64_t (*leave_before)(void *arg);
     void *leave_arg;
     const char *rate_key; /* account whose buckets it draws from */
-    const char *label;    /* joins the user agent, which CloudTrail shows: the import's id; NULL none */
+    const char *label;    /* joins the user agent, which CloudTrail shows: the import's id and its hold; NULL none */
 };
 
 struct aws_outcome {     /* borrowed inside the callback */
@@ -61,7 +61,6 @@ struct aws_outcome {     /* borrowed inside the callback */
     const char *request_id; /* of the last answer */
     uint32_t tries;
     uint32_t pages;
-    uint64_t sent_unix_ms;
 };
 typedef void aws_done_fn(void *arg, const struct aws_outcome *outcome);
 
@@ -71,6 +70,8 @@ void aws_call_cancel(struct aws_call *call); /* no callback afterwards */
 /* The lease was renewed: a call that still waits for its turn may leave until then. */
 void aws_call_leave_before(struct aws_call *call, uint64_t boot_ms);
 /* How long until a call of that family may leave (0: now): the buckets, for a step runtime that wants to know. */
+/* What time it is at AWS, as far as its answers told; our wall clock before the first. Never ahead of AWS's own. */
+uint64_t aws_client_now_ms(const struct aws_client *client);
 uint32_t aws_client_wait_ms(const struct aws_client *client, const char *rate_key, const struct aws_op *op);
 
 struct aws_client_stats {

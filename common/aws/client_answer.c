@@ -152,17 +152,37 @@ static void on_transient(struct aws_call *call, const struct http_response *resp
         end_with(call, ERR_AWS_TRANSIENT, APPLIED_NO, reply, fault, 0);
 }
 
+/* Most services have the same code for a wrong key, and yet nobody's key is wrong: the request was long on its way, we
+ * were stopped between signing and sending, or our clock is off. */
+static bool names_the_date(const struct aws_fault *fault)
+{
+    return str_eq(fault->code, "RequestTimeTooSkewed") || strstr(fault->message, "Signature expired") ||
+           strstr(fault->message, "Signature not yet current");
+}
+
+/* Refused for its date: a fresh signature, as for any try, if the lease still lets it leave. No person is asked. */
+static void on_late(struct aws_call *call, const struct aws_reply *reply, const struct aws_fault *fault)
+{
+    if (call->tries >= RETRY_TRIES_MAX) {
+        end_with(call, ERR_AWS_TRANSIENT, APPLIED_NO, reply, fault, 0);
+        return;
+    }
+    call->client->stats.retries++;
+    call_wait_until(call, env_boot_ms(call->client->env));
+}
+
 static void on_skew(struct aws_call *call, enum err_code code, const struct aws_reply *reply,
                     const struct aws_fault *fault)
 {
-    int64_t known = skew_of(&call->client->skews, call->target.host);
-    int64_t off = known - call->skew_ms;
-    if (!call->has_tried_skew && (off > SKEW_RETRY_MS || off < -SKEW_RETRY_MS)) {
+    int64_t off = skew_of(&call->client->skews, call->target.host, call->client->env) - call->skew_ms;
+    if (names_the_date(fault)) {
+        on_late(call, reply, fault);
+    } else if (!call->has_tried_skew && (off > SKEW_RETRY_MS || off < -SKEW_RETRY_MS)) {
         call->has_tried_skew = true;
         send_once_more(call);
-        return;
+    } else {
+        end_with(call, code, APPLIED_NO, reply, fault, 0);
     }
-    end_with(call, code, APPLIED_NO, reply, fault, 0);
 }
 
 static void on_redirect(struct aws_call *call, const struct http_response *response, const struct aws_reply *reply,
@@ -216,6 +236,10 @@ static void on_ok(struct aws_call *call, const struct aws_reply *reply, const st
 static void on_no_answer(struct aws_call *call, const struct err *why)
 {
     const struct aws_fault none = {0};
+    if (call->is_held_back && call->tries < RETRY_TRIES_MAX) { /* signed anew, or refused by the lease that it missed */
+        call_wait_until(call, env_boot_ms(call->client->env));
+        return;
+    }
     bool is_proven = why->applied == APPLIED_NO;
     bool is_final = why->code == ERR_ENDPOINT_CLOSED || why->code == ERR_TOO_LARGE || why->code == ERR_INTERNAL ||
                     why->code == ERR_SYNTAX;
@@ -234,8 +258,6 @@ static void on_no_answer(struct aws_call *call, const struct err *why)
 
 void call_judge(struct aws_call *call, const struct http_response *response, const struct err *err)
 {
-    if (response->status)
-        skew_learn(&call->client->skews, call->target.host, response, env_boot_ms(call->client->env));
     if (err) {
         on_no_answer(call, err);
         return;
@@ -246,6 +268,8 @@ void call_judge(struct aws_call *call, const struct http_response *response, con
                                     .body_bytes = response->body_bytes};
     struct aws_fault fault;
     aws_fault_read(call->op->service, &reply, &fault);
+    if (*fault.request_id) /* AWS's own answer: a proxy's clock is nobody's */
+        skew_learn(&call->client->skews, call->target.host, response, call->client->env);
     struct aws_verdict verdict = aws_error_classify(call->op, &reply, &fault);
     switch (verdict.kind) {
     case AWS_KIND_OK:

@@ -42,7 +42,8 @@ struct aws_client {
     char *user_agent;
     uv_timer_t *timer; /* on the heap: its close callback may run after us */
     struct rates rates;
-    struct keyed_map retries, groups, skews;
+    struct keyed_map retries, groups;
+    struct skews skews;
     struct call_list all;   /* through all_next; the lists below through list_next */
     struct call_list late;  /* refused: told in the next turn */
     struct call_list ready; /* waiting for one of calls_max places, first come first served */
@@ -79,12 +80,13 @@ struct aws_call {
     void *leave_arg;
 
     struct aws_target target; /* of the last request */
-    int64_t skew_ms;          /* that signed it */
+    int64_t skew_ms;          /* AWS's clock minus our boot clock, as it was signed */
+    uint64_t sent_boot_ms;    /* when it was given to the HTTP client, signed */
     bool has_tried_skew, has_tried_region;
-    uint32_t tries; /* of the present page */
+    bool is_held_back; /* the connection came too late: nothing left */
+    uint32_t tries;    /* of the present page */
     uint32_t tries_all, pages;
     uint32_t price; /* of the present page's last retry */
-    uint64_t sent_unix_ms;
     size_t bytes_all;
     json_t *facts; /* joined so far; NULL before the first page */
     char *token;   /* that asked for the present page */

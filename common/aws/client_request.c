@@ -1,7 +1,9 @@
-/* One request: built by the operation's table entry, completed by its protocol, signed at the last moment, sent.
+/* One request: built by the operation's table entry, completed by its protocol, signed, checked, sent.
  *
- * Invariant: a request leaves signed not earlier than it leaves, so that response timeout + signature life bounds how
- * long anybody can act on it (P3). */
+ * Invariant (P3): whether a request may leave is looked at after its signature has its date. A process that is stopped
+ * anywhere behind that look (SIGSTOP, a suspended machine) sends, when it wakes, what AWS refuses as too old; stopped
+ * between a look and the signing it would send, after its lease, what lives anew. Before the first byte, when the
+ * connection stands, it is looked at once more. */
 #include "common/aws/client_internal.h"
 
 #include "common/aws/sigv4.h"
@@ -137,8 +139,8 @@ static void add_signature(struct wire *w, struct aws_call *call)
     struct aws_client *client = call->client;
     const struct aws_identity *who = call->identity;
     crypto_sha256_hex(w->body.data, w->body.len, w->payload_hash);
-    call->skew_ms = skew_of(&client->skews, call->target.host);
-    int64_t at = (int64_t)env_unix_ms(client->env) + call->skew_ms;
+    call->skew_ms = skew_of(&client->skews, call->target.host, client->env);
+    int64_t at = (int64_t)env_boot_ms(client->env) + call->skew_ms;
     when_amz(at > 0 ? (uint64_t)at : 0, w->date);
     add_header(w, "X-Amz-Date", w->date);
     if (is_s3(call->op))
@@ -160,6 +162,35 @@ static void add_signature(struct wire *w, struct aws_call *call)
     str_init(&w->authorization, 4096);
     sigv4_authorization(&in, who, &w->authorization);
     add_header(w, "Authorization", w->authorization.data);
+}
+
+uint64_t call_leave_before(const struct aws_call *call)
+{
+    return call->leave_before ? call->leave_before(call->leave_arg) : call->leave_before_boot_ms;
+}
+
+/* P3: no request may leave whose answer could come after the lease. */
+static int check_time(const struct aws_call *call, struct err *err)
+{
+    const struct aws_client *client = call->client;
+    uint64_t end = env_boot_ms(client->env) + client->call_timeout_ms;
+    uint64_t leave_before = call_leave_before(call);
+    if (leave_before && end >= leave_before)
+        return err_set(err, ERR_LEASE_LOST, "%s: the lease ends before an answer could be awaited", call->op->name);
+    uint64_t expires = call->identity ? call->identity->expires_unix_ms : 0;
+    if (expires && aws_client_now_ms(client) >= expires)
+        return err_set(err, ERR_AWS_EXPIRED, "%s: the session expired before the call could leave", call->op->name);
+    return 0;
+}
+
+/* Connect and TLS may have taken seconds, during which the lease was lost or this process stopped: then it is signed
+ * and looked at anew, or never leaves. */
+static bool may_start(void *arg)
+{
+    struct aws_call *call = OBJ_CAST(arg, struct aws_call, AWS_CALL_MAGIC);
+    uint64_t end = call->sent_boot_ms + call->client->call_timeout_ms, leave_before = call_leave_before(call);
+    call->is_held_back = env_boot_ms(call->client->env) >= end || (leave_before && end >= leave_before);
+    return !call->is_held_back;
 }
 
 static void dispatch(struct wire *w, struct aws_call *call)
@@ -185,30 +216,13 @@ static void dispatch(struct wire *w, struct aws_call *call)
         .connect_timeout_ms = CONNECT_MS_MAX,
         .timeout_ms = client->call_timeout_ms,
         .response_bytes_max = AWS_BODY_BYTES_MAX,
+        .may_start = may_start,
     };
     call->tries++;
     call->tries_all++;
-    call->sent_unix_ms = env_unix_ms(client->env);
+    call->is_held_back = false;
+    call->sent_boot_ms = env_boot_ms(client->env);
     call->http = http_send(client->http, &request, call_on_http, call);
-}
-
-uint64_t call_leave_before(const struct aws_call *call)
-{
-    return call->leave_before ? call->leave_before(call->leave_arg) : call->leave_before_boot_ms;
-}
-
-/* P3: no request may leave whose answer could come after the lease. */
-static int check_time(const struct aws_call *call, struct err *err)
-{
-    const struct aws_client *client = call->client;
-    uint64_t end = env_boot_ms(client->env) + client->call_timeout_ms;
-    uint64_t leave_before = call_leave_before(call);
-    if (leave_before && end >= leave_before)
-        return err_set(err, ERR_LEASE_LOST, "%s: the lease ends before an answer could be awaited", call->op->name);
-    uint64_t expires = call->identity ? call->identity->expires_unix_ms : 0;
-    if (expires && env_unix_ms(client->env) >= expires)
-        return err_set(err, ERR_AWS_EXPIRED, "%s: the session expired before the call could leave", call->op->name);
-    return 0;
 }
 
 static int build(struct wire *w, const struct aws_call *call, struct err *err)
@@ -229,7 +243,7 @@ static int build(struct wire *w, const struct aws_call *call, struct err *err)
 int call_send(struct aws_call *call, struct err *err)
 {
     CLEANUP(wire_done) struct wire *w = MEM_NEW(struct wire);
-    if (check_time(call, err) || build(w, call, err))
+    if (build(w, call, err))
         return -1;
     if (aws_endpoints_resolve(call->client->endpoints, call->op->service, call->region, w->request.bucket,
                               &call->target, err))
@@ -240,6 +254,8 @@ int call_send(struct aws_call *call, struct err *err)
         return err_set(err, ERR_TOO_LARGE, "%s: the path is too long", call->op->name);
     if (call->identity)
         add_signature(w, call);
+    if (check_time(call, err))
+        return -1;
     dispatch(w, call);
     return 0;
 }

@@ -56,7 +56,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
         end--;
     if (end >= 5 && memcmp(bytes, "HTTP/", 5) == 0) { /* also after "100 Continue": only the last block counts */
         str_clear(&call->response_headers);
-        call->received_unix_ms = env_unix_ms(call->client->env);
+        call->received_boot_ms = env_boot_ms(call->client->env);
         return len;
     }
     const char *colon = end ? memchr(bytes, ':', end) : NULL;
@@ -83,10 +83,13 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 static int on_start(void *arg, char *to UNUSED, char *from UNUSED, int to_port UNUSED, int from_port UNUSED)
 {
     struct http_call *call = OBJ_CAST(arg, struct http_call, HTTP_CALL_MAGIC);
-    if (call->starts++)
+    if (call->starts)
+        call->starts++;
+    if (call->starts || (call->may_start && !call->may_start(call->arg)))
         return CURL_PREREQFUNC_ABORT;
+    call->starts = 1;
     call->is_new_connection = call->dials > 0;
-    call->sent_unix_ms = env_unix_ms(call->client->env);
+    call->sent_boot_ms = env_boot_ms(call->client->env);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -303,8 +306,8 @@ int http_call_result(struct http_call *call, CURLcode code, struct err *err)
     long status = 0;
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     call->status = status > 0 && status < 1000 ? (int)status : 0;
-    if (!call->received_unix_ms)
-        call->received_unix_ms = env_unix_ms(call->client->env);
+    if (!call->received_boot_ms)
+        call->received_boot_ms = env_boot_ms(call->client->env);
     if (code == CURLE_OK && call->status >= 200 && !call->is_over)
         return 0;
     describe(call, code, err);

@@ -63,8 +63,8 @@ static void call_tell(struct http_call *call, const struct err *err)
         .headers = call->response_headers.data,
         .body = call->response_body.data,
         .body_bytes = call->response_body.len,
-        .sent_unix_ms = call->sent_unix_ms,
-        .received_unix_ms = call->received_unix_ms,
+        .sent_boot_ms = call->sent_boot_ms,
+        .received_boot_ms = call->received_boot_ms,
     };
     client->busy++;
     call->done(call->arg, &response, err);
@@ -263,6 +263,7 @@ struct http_call *http_send(struct http_client *client, const struct http_reques
     call->client = client;
     call->done = done;
     call->arg = arg;
+    call->may_start = request->may_start;
     call->next = client->calls;
     if (call->next)
         call->next->prev = call;

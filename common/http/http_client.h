@@ -26,6 +26,10 @@ struct http_request { /* all borrowed until http_send returns: copied */
     uint32_t connect_timeout_ms;
     uint32_t timeout_ms;
     size_t response_bytes_max;
+    /* Asked with http_send's `arg` when the connection stands and the first byte is about to leave; false ends the call
+     * as APPLIED_NO. Between http_send and that moment lie name, connect and TLS, and whatever stopped this process.
+     * NULL: it may. */
+    bool (*may_start)(void *arg);
 };
 
 struct http_response {
@@ -33,8 +37,8 @@ struct http_response {
     char *headers; /* "name: value\n" lines, names lower-case */
     char *body;    /* NUL-terminated */
     size_t body_bytes;
-    uint64_t sent_unix_ms;
-    uint64_t received_unix_ms;
+    uint64_t sent_boot_ms;     /* just before its first byte */
+    uint64_t received_boot_ms; /* the head of the answer */
 };
 /* Value of a response header by lower-case name into `ret`; false when absent or longer. */
 bool http_response_header(const struct http_response *r, const char *name, char *ret, size_t ret_size);

@@ -45,6 +45,7 @@ struct http_call {
     struct http_call *next, *prev;
     http_done_fn *done;
     void *arg;
+    bool (*may_start)(void *arg);
     CURL *easy; /* NULL when refused before curl saw it */
     struct curl_slist *headers;
     char *body;
@@ -55,8 +56,8 @@ struct http_call {
     struct str response_headers;
     struct str response_body;
     int status;
-    uint64_t sent_unix_ms;
-    uint64_t received_unix_ms;
+    uint64_t sent_boot_ms;
+    uint64_t received_boot_ms;
     uint32_t dials;  /* sockets opened for this call: 0 at the start of the request means a kept connection */
     uint32_t starts; /* how often curl was about to write the request */
     bool is_new_connection;

@@ -39,6 +39,8 @@ void queue_global_key(const struct queue *q, const char *name, char ret[512]);
 struct redis *queue_redis(struct queue *q);
 /* Redis's clock by our own, as the last answer told it; ours before the first. */
 uint64_t queue_now_ms(const struct queue *q);
+/* It is not later than this by Redis's clock: for ages of what queue_now_ms() has stamped. */
+uint64_t queue_latest_ms(const struct queue *q);
 
 typedef void queue_done_fn(void *arg, const struct err *err);
 

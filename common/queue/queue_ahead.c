@@ -38,7 +38,12 @@ void queue_shape_keep(struct queue *q, const void *bytes, size_t len)
 
 uint64_t queue_now_ms(const struct queue *q)
 {
-    return q->clock.is_known ? queue_clock_ms(&q->clock, env_boot_ms(q->env)) : env_unix_ms(q->env);
+    return q->clock.is_known ? far_clock_ms(&q->clock, env_boot_ms(q->env)) : env_unix_ms(q->env);
+}
+
+uint64_t queue_latest_ms(const struct queue *q)
+{
+    return q->clock.is_known ? far_clock_most_ms(&q->clock, env_boot_ms(q->env)) : env_unix_ms(q->env);
 }
 
 /* ---- Playing ------------------------------------------------------------------------------------------------------

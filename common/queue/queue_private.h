@@ -1,8 +1,8 @@
 /* What the queue_*.c files share: commands with their arguments, answers as errors, key names. */
 #pragma once
 
+#include "common/base/far_clock.h"
 #include "common/queue/queue.h"
-#include "common/queue/queue_clock.h"
 
 #define QUEUE_SCHEMA 1
 #define QUEUE_LIBRARY "orgimport_1"
@@ -31,7 +31,7 @@ struct queue {
         struct dag *dag;
     } shapes[QUEUE_SHAPES_MAX];
     uint32_t shape_next;
-    struct queue_clock clock;
+    struct far_clock clock;
     uint32_t refs; /* the owner and every call on its way */
     struct str warnings;
     queue_ready_fn *ready;

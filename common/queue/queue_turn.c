@@ -156,7 +156,7 @@ static void learn(struct turn *t)
     struct queue_turn_reply *r = &t->reply;
     struct queue_shard *shard = &t->q->shards[t->shard];
     if (r->now_ms)
-        queue_clock_learn(&t->q->clock, t->sent_boot_ms, env_boot_ms(t->q->env), r->now_ms);
+        far_clock_learn(&t->q->clock, t->sent_boot_ms, env_boot_ms(t->q->env), r->now_ms, r->now_ms);
     else
         r->now_ms = queue_now_ms(t->q); /* not asked */
     shard->others_wait = r->others_wait;

@@ -291,13 +291,15 @@ static void apply_outcome(struct change *c, size_t i)
     }
 }
 
-/* A step's ledger lines follow one another. A SAVE whose lines are stored already had arrived; a holder that is ahead
- * of what is stored wrote lines that a failover has lost: it must read again what is here, and say so in the chain. */
+/* A step's ledger lines follow one another. A SAVE whose very lines are stored had arrived; another one's under the
+ * same number, as after a failover, tell of another intent. A holder that is ahead of what is stored wrote lines that a
+ * failover has lost: it must read again what is here, and say so in the chain. */
 static enum transition_answer lines_answer(const struct record_step *s, const struct transition_event *ev)
 {
     if (!ev->ledger_first || ev->ledger_first == s->lines + 1)
         return ANSWER_OK;
-    return ev->outcome == OUTCOME_SAVE && ev->ledger_first <= s->lines ? ANSWER_ALREADY : ANSWER_STALE;
+    bool had_arrived = ev->outcome == OUTCOME_SAVE && ev->ledger_first <= s->lines && ev->is_stored;
+    return had_arrived ? ANSWER_ALREADY : ANSWER_STALE;
 }
 
 static enum transition_answer finish(struct change *c)
@@ -311,9 +313,10 @@ static enum transition_answer finish(struct change *c)
     if (r->fence != ev->token.fence || r->nonce != ev->token.nonce || !ev->token.claim_version ||
         s->claim_version < ev->token.claim_version)
         return ANSWER_STALE;
-    /* Within one hold a step leaves ACTIVE, or is started again, only by this very finish. */
+    /* Within one hold a step leaves ACTIVE, or is started again, only by this very finish. A SAVE comes too late then:
+     * its call leaves when it is taken, so it may not be taken for stored. */
     if (s->claim_version > ev->token.claim_version || s->state != STATE_ACTIVE)
-        return ANSWER_ALREADY;
+        return ev->outcome == OUTCOME_SAVE ? ANSWER_STALE : ANSWER_ALREADY;
     if (r->session != ev->session)
         return ANSWER_STALE;
     enum transition_answer lines = lines_answer(s, ev);

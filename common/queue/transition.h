@@ -51,7 +51,7 @@ struct transition_event {
     enum transition_task task;
     uint32_t ledger_first, ledger_last; /* finish: numbers of the ledger lines that come with it; 0 none */
     bool is_recheck;                    /* signal: look again, decides nothing */
-    bool is_stored;                     /* signal: one with this key is stored already */
+    bool is_stored; /* signal: one with this key is stored already; SAVE: this very ledger text is */
     const struct dag
         *undo_dag;  /* undo: the same steps and classes in the undo's order; the record's shape from now on */
     uint64_t again; /* undo: steps by bit that run in every undo, whether they ever started or not */

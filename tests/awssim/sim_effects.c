@@ -40,10 +40,13 @@ void sim_effect(struct sim_request *rq, const char *resource_name, struct sim_be
     bool repeat = strcmp(before.digest, now.digest) == 0;
     char op[160];
     (void)snprintf(op, sizeof op, "%s:%s", sim_action_prefix(rq->service), rq->action);
-    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "account", rq->caller_account, "op",
-                             op, "resource", resource_name, "before", before.digest, "after", now.digest, "request_id",
-                             rq->request_id, "access_key_id", rq->access_key_id, "session", rq->session_name, "at_ms",
-                             (json_int_t)sim_now_ms(), "repeat", (int)repeat);
+    const char *agent = rq->header ? rq->header(rq, "user-agent") : NULL;
+    const char *date = rq->header ? rq->header(rq, "x-amz-date") : NULL;
+    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:s, s:s}", "account",
+                             rq->caller_account, "op", op, "resource", resource_name, "before", before.digest, "after",
+                             now.digest, "request_id", rq->request_id, "access_key_id", rq->access_key_id, "session",
+                             rq->session_name, "at_ms", (json_int_t)sim_now_ms(), "repeat", (int)repeat, "agent",
+                             agent ? agent : "", "signed", date ? date : "");
     if (!line)
         abort();
     if (repeat)

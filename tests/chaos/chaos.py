@@ -38,7 +38,7 @@ class Watch:
 class Run:
     def __init__(self, fleet, options):
         self.fleet, self.options = fleet, options
-        self.schedule = rules.Schedule(options.seed, options.workers, 2, options.redis)
+        self.schedule = rules.Schedule(options.seed, options.workers, 2, options.redis, options.calm)
         self.counts, self.later, self.serial = collections.Counter(), [], itertools.count()
         self.redis_is_down = False
 
@@ -71,7 +71,7 @@ class Run:
 
     def worker_drain(self, who, down):
         member = self.fleet.members[who]
-        if not member.send(signal.SIGTERM):
+        if not member.is_alive() or not member.listens() or not member.send(signal.SIGTERM):
             return False
         process = member.process
 
@@ -86,12 +86,14 @@ class Run:
         self.fleet.set_clock(who, offset)
         return self.fleet.members[who].is_alive()
 
-    def worker_late_aws(self, who, ms, down):
-        """Its requests stay on the way and it dies: another goes on, and then they arrive."""
-        before = self.fleet.members[who].is_alive()
-        self.fleet.proxy.say("late", "aws-" + who, ms)
-        self.after(40, self.fleet.members[who].kill, down)
-        return before
+    def worker_late_aws(self, who, ms, down, word):
+        """Its next such request stays on the way, and it dies: another goes on, and then it arrives."""
+        member = self.fleet.members[who]
+        if not member.is_alive():
+            return False
+        member.doom(down)
+        self.fleet.proxy.say("late", "aws-" + who, ms, word, member.process.pid)
+        return True
 
     def worker_late_redis(self, who, ms):
         self.fleet.proxy.say("late", "redis-" + who, ms)
@@ -180,7 +182,7 @@ class Run:
             if time.monotonic() >= next_at:
                 pause, kind, arguments = next(self.schedule)
                 self.inject(kind, arguments)
-                next_at = time.monotonic() + pause / 1000
+                next_at = time.monotonic() + pause / 1000 * self.fleet.slowness()  # or nothing would get done between two faults
             if watch.completed() != seen:
                 seen, moved_at = watch.completed(), time.monotonic()
                 if self.options.verbose:
@@ -217,7 +219,8 @@ def judge(fleet, run, failure):
     fleet.sim.send_signal(signal.SIGTERM)
     fleet.sim.wait(60)
     check_code, check = ask(fleet, "chaos_check", "--ids=" + fleet.file("ids"), "--effects=" + fleet.file("effects"),
-                            "--playbook=" + fleet.playbook(), "--settle-ms=%d" % rules.SETTLE_MS)
+                            "--playbook=" + fleet.playbook(), "--settle-ms=%d" % rules.SETTLE_MS,
+                            "--sign-within-ms=%d" % rules.SIGN_WITHIN_MS)
     faults = fleet.product_faults() + ["%s ended with %s after SIGTERM" % end for end in bad_ends.items()]
     is_ok = not failure and audit_code == 0 and check_code == 0 and not faults and check.get("imports") == run.options.imports
     return {"ok": is_ok, "failure": failure, "check": check, "audit": {"checked": audit.get("checked"), "faults": audit.get("faults", ["?"])[:20]},
@@ -232,17 +235,18 @@ def main():
     parser.add_argument("--redis", choices=["single", "replica"], default="single")
     parser.add_argument("--shards", type=int, default=2)
     parser.add_argument("--orgs", type=int, default=0, help="organizations, each with one open import at a time (0: by the number of steps)")
+    parser.add_argument("--calm", type=int, default=1, metavar="N", help="N times as long between two faults: for long runs")
     parser.add_argument("--bin", required=True)
     parser.add_argument("--show-schedule", type=int, metavar="N", help="print the first N faults of this seed and end")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs, effects and Redis's files")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     if options.show_schedule:
-        for fault in itertools.islice(rules.Schedule(options.seed, options.workers, 2, options.redis), options.show_schedule):
+        for fault in itertools.islice(rules.Schedule(options.seed, options.workers, 2, options.redis, options.calm), options.show_schedule):
             print(json.dumps(fault))
         return 0
     options.imports = max(1, options.steps // STEPS_PER_IMPORT)
-    options.orgs = options.orgs or max(16, min(1000, options.imports // 2))
+    options.orgs = options.orgs or max(16, min(1000, options.imports // 40))
     began = time.monotonic()
     fleet = ChaosFleet(options.bin, options)
     run, is_ok = Run(fleet, options), False
@@ -256,8 +260,8 @@ def main():
         submit.kill()
         verdict = judge(fleet, run, failure)
         is_ok = verdict["ok"]
-        print(json.dumps({"seed": options.seed, "steps": options.imports * STEPS_PER_IMPORT, "workers": options.workers, "redis": options.redis,
-                          "seconds": round(faulty_s), "faults": dict(sorted(run.counts.items())), "faults_in_all": sum(run.counts.values()),
+        print(json.dumps({"seed": options.seed, "steps": options.imports * STEPS_PER_IMPORT, "workers": options.workers, "calm": options.calm, "redis": options.redis,
+                          "seconds": round(faulty_s), "slowness": round(fleet.slowness(), 1), "faults": dict(sorted(run.counts.items())), "faults_in_all": sum(run.counts.values()),
                           "proxy": fleet.proxy.stats(), "redriven": watch.last["redriven"], "redriven_why": watch.last["why"],
                           "worker_starts": sum(m.starts for m in fleet.members.values()), **verdict}, indent=1), flush=True)
         print("chaos: seed %d: %s" % (options.seed, "OK" if is_ok else "FAILED"))

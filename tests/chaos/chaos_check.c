@@ -1,13 +1,15 @@
 /* chaos_check: what became of every import that Redis said it had, held against what the simulated AWS did.
  *
- *   chaos_check --redis=URL [--shards=1] --ids=FILE --effects=FILE --playbook=FILE [--settle-ms=0]
+ *   chaos_check --redis=URL [--shards=1] --ids=FILE --effects=FILE --playbook=FILE --settle-ms=N --sign-within-ms=N
  *
  * Lost: an import that is gone or not completed, a step that is not done, a done step without its effect. Twice: an
- * effect that is there more than once. Each effect must belong to one fence: that of the ledger's answer with its
- * request id, or, when that answer was lost, that of the only holder whose intent can have sent it. Prints one line of
- * JSON; exit 0 when all is well, 1 otherwise, 2 when it cannot look. */
+ * effect that is there more than once. Each effect must belong to one fence: that of the hold which its request names
+ * (its nonce stands in the user agent), whose ledger has the intent; an answer with its request id must be of the same
+ * hold. It must have been signed soon after that intent, and have come before others might believe it absent (P3).
+ * Prints one line of JSON; exit 0 when all is well, 1 otherwise, 2 when it cannot look. */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "common/codec/when.h"
 #include "dispatcher/planner/playbook.h"
 #include "tests/drill/drill_tool.h"
 
@@ -19,7 +21,9 @@
 #define LEDGER_PAGE 500
 #define LINE_MAX_BYTES 8192
 #define EXAMPLES_MAX 20
-#define CLOCK_SLACK_MS 1000 /* between the simulator's clock and Redis's, as far as a holder knows it */
+/* A holder knows Redis's clock, which stamps its intent, and AWS's, which dates its signature, by the answers that it
+ * reads, and neither is run ahead of: both may be behind by what an answer took, and a date has whole seconds. */
+#define BEHIND_MS 2500
 
 /* What a drill step does at AWS (tests/drill/drill_steps.c). */
 static const struct write_kind {
@@ -39,6 +43,8 @@ enum finding {
     EFFECT_OF_NOBODY,
     FENCE_NONE,
     FENCE_MANY,
+    SIGNED_LATE,
+    CAME_LATE,
     FINDINGS
 };
 static const char *const finding_names[FINDINGS] = {
@@ -46,15 +52,16 @@ static const char *const finding_names[FINDINGS] = {
     [STEP_LOST] = "steps_not_done",         [EFFECT_LOST] = "effects_lost",
     [EFFECT_TWICE] = "effects_twice",       [EFFECT_OF_NOBODY] = "effects_of_nobody",
     [FENCE_NONE] = "effects_without_fence", [FENCE_MANY] = "effects_with_several_fences",
+    [SIGNED_LATE] = "effects_signed_late",  [CAME_LATE] = "effects_believed_absent",
 };
 
 struct check {
     struct drill drill;
     struct playbook *playbook;
     const char *ids_path, *effects_path, *playbook_path;
-    json_t *effects; /* "RESOURCE OP" -> [[request id, at_ms], ..] */
+    json_t *effects; /* "RESOURCE OP" -> lines of the effect log */
     FILE *ids;
-    uint64_t settle_ms, imports, steps, expected, by_answer, by_intent, in_flight;
+    uint64_t settle_ms, sign_within_ms, imports, steps, expected, by_answer, by_agent, in_flight;
     uint64_t found[FINDINGS];
     json_t *examples;
     bool is_read;
@@ -94,8 +101,7 @@ static void take_effect(struct check *c, const json_t *line)
         list = json_array();
         json_put(c->effects, key, list);
     }
-    (void)json_array_append_new(
-        list, json_make("[s, I]", json_str_at(line, "request_id"), (json_int_t)json_int_at(line, "at_ms")));
+    (void)json_array_append(list, (json_t *)(uintptr_t)line);
 }
 
 static void read_effects(struct check *c)
@@ -123,25 +129,11 @@ static bool is_about(const json_t *line, const char *kind, const char *step, con
            str_eq(json_str_at(line, "key"), w->key) && str_eq(json_str_at(line, "op"), w->op);
 }
 
-static bool is_same_hold(const json_t *a, const json_t *b)
+/* The hold that a request names: "... imp_.../NONCE". */
+static const char *hold_of(const struct subject *s, const json_t *effect)
 {
-    return str_eq(json_str_at(a, "fence"), json_str_at(b, "fence")) &&
-           str_eq(json_str_at(a, "nonce"), json_str_at(b, "nonce"));
-}
-
-/* Whether this hold's request is known to have come to nothing: AWS refused it and the ledger says so. */
-static bool was_refused(const json_t *lines, const char *step, const struct write_kind *w, const json_t *intent)
-{
-    size_t i = 0;
-    const json_t *line = NULL;
-    bool is_refused = false;
-    json_array_foreach (lines, i, line) {
-        if (line == intent || !is_same_hold(line, intent))
-            continue;
-        if (is_about(line, "answer", step, w))
-            is_refused = str_eq(json_str_at(line, "result.applied"), "no");
-    }
-    return is_refused;
+    const char *at = strstr(json_str_at(effect, "agent"), s->id);
+    return at && at[strlen(s->id)] == '/' ? at + strlen(s->id) + 1 : "";
 }
 
 static const json_t *answer_of(const json_t *lines, const char *step, const struct write_kind *w, const char *request)
@@ -154,44 +146,53 @@ static const json_t *answer_of(const json_t *lines, const char *step, const stru
     return NULL;
 }
 
-/* The holds that can have sent it: an intent before it, young enough that its signature lived, not refused. */
-static size_t possible_holds(const struct check *c, const json_t *lines, const char *step, const struct write_kind *w,
-                             int64_t at_ms)
+struct sent { /* what a hold's intents say of an effect */
+    bool is_intended, is_signed_in_time, is_in_time;
+};
+
+static struct sent intents_of(const struct subject *s, const char *step, const struct write_kind *w,
+                              const json_t *effect)
 {
-    const json_t *seen[16] = {NULL};
-    size_t n = 0, i = 0;
+    const struct check *c = s->check;
+    int64_t at_ms = json_int_at(effect, "at_ms");
+    uint64_t signed_ms = 0;
+    struct sent sent = {false, false, false};
+    size_t i = 0;
     const json_t *line = NULL;
-    json_array_foreach (lines, i, line) {
-        int64_t intended = json_int_at(line, "at_ms");
-        bool is_young = !c->settle_ms || intended + (int64_t)c->settle_ms + CLOCK_SLACK_MS >= at_ms;
-        if (!is_about(line, "intent", step, w) || intended > at_ms + CLOCK_SLACK_MS || !is_young ||
-            was_refused(lines, step, w, line))
+    (void)when_parse(json_str_at(effect, "signed"), &signed_ms);
+    json_array_foreach (s->lines, i, line) {
+        int64_t intended_ms = json_int_at(line, "at_ms");
+        if (!is_about(line, "intent", step, w) || !str_eq(json_str_at(line, "nonce"), hold_of(s, effect)) ||
+            intended_ms > at_ms)
             continue;
-        bool is_known = false;
-        for (size_t k = 0; k < n; k++)
-            is_known = is_known || is_same_hold(seen[k], line);
-        if (!is_known && n < ARRAY_LEN(seen))
-            seen[n++] = line;
+        bool is_after = (int64_t)signed_ms + BEHIND_MS >= intended_ms;
+        sent.is_intended = true;
+        if (is_after && (int64_t)signed_ms <= intended_ms + (int64_t)c->sign_within_ms)
+            sent.is_signed_in_time = true;
+        if (at_ms <= intended_ms + (int64_t)c->settle_ms)
+            sent.is_in_time = true;
     }
-    return n;
+    return sent;
 }
 
 static void attribute(struct subject *s, const char *step, const struct write_kind *w, const json_t *effect)
 {
     struct check *c = s->check;
-    const char *request = json_string_value(json_array_get(effect, 0));
-    int64_t at_ms = json_integer_value(json_array_get(effect, 1));
-    if (answer_of(s->lines, step, w, request)) {
-        c->by_answer++;
-        return;
-    }
-    size_t holds = possible_holds(c, s->lines, step, w, at_ms);
-    if (holds == 1)
-        c->by_intent++;
-    else if (!holds)
-        find(c, FENCE_NONE, "%s %s %s at %lld", s->id, step, w->op, (long long)at_ms);
+    const json_t *answer = answer_of(s->lines, step, w, json_str_at(effect, "request_id"));
+    const struct sent sent = intents_of(s, step, w, effect);
+    const char *hold = hold_of(s, effect), *at = json_str_at(effect, "signed");
+    long long at_ms = (long long)json_int_at(effect, "at_ms");
+    if (!sent.is_intended)
+        find(c, FENCE_NONE, "%s %s %s at %lld of %s", s->id, step, w->op, at_ms, hold);
+    else if (answer && !str_eq(json_str_at(answer, "nonce"), hold))
+        find(c, FENCE_MANY, "%s %s %s at %lld of %s and %s", s->id, step, w->op, at_ms, hold,
+             json_str_at(answer, "nonce"));
     else
-        find(c, FENCE_MANY, "%s %s %s at %lld: %zu holds", s->id, step, w->op, (long long)at_ms, holds);
+        answer ? c->by_answer++ : c->by_agent++;
+    if (sent.is_intended && !sent.is_signed_in_time)
+        find(c, SIGNED_LATE, "%s %s %s at %lld of %s, signed %s", s->id, step, w->op, at_ms, hold, at);
+    if (sent.is_intended && !sent.is_in_time)
+        find(c, CAME_LATE, "%s %s %s at %lld of %s, signed %s", s->id, step, w->op, at_ms, hold, at);
 }
 
 static void check_write(struct subject *s, const char *step, const struct write_kind *w)
@@ -306,7 +307,7 @@ static bool print_result(struct check *c)
         find(c, EFFECT_OF_NOBODY, "%s", key);
     json_auto_t *out = json_make("{s:I, s:I, s:I, s:I, s:I}", "imports", (json_int_t)c->imports, "steps",
                                  (json_int_t)c->steps, "effects_expected", (json_int_t)c->expected, "fence_by_answer",
-                                 (json_int_t)c->by_answer, "fence_by_only_intent", (json_int_t)c->by_intent);
+                                 (json_int_t)c->by_answer, "fence_by_agent", (json_int_t)c->by_agent);
     for (size_t i = 0; i < FINDINGS; i++) {
         json_put_int(out, finding_names[i], (int64_t)c->found[i]);
         is_well = is_well && !c->found[i];
@@ -315,6 +316,12 @@ static bool print_result(struct check *c)
     AUTO_FREE char *text = json_text(out);
     (void)puts(text);
     return is_well;
+}
+
+static uint64_t number(const char *text)
+{
+    uint64_t n = 0;
+    return str_to_u64(text, 3600000, &n) ? n : 0;
 }
 
 static void read_options(struct check *c, int argc, char **argv)
@@ -329,12 +336,17 @@ static void read_options(struct check *c, int argc, char **argv)
             c->effects_path = value;
         else if ((value = drill_value(argv[i], "playbook")))
             c->playbook_path = value;
-        else if (!(value = drill_value(argv[i], "settle-ms")) || !str_to_u64(value, 3600000, &c->settle_ms))
+        else if ((value = drill_value(argv[i], "settle-ms")))
+            c->settle_ms = number(value);
+        else if ((value = drill_value(argv[i], "sign-within-ms")))
+            c->sign_within_ms = number(value);
+        else
             c->ids_path = NULL;
     }
-    if (c->ids_path && c->effects_path && c->playbook_path)
+    if (c->ids_path && c->effects_path && c->playbook_path && c->settle_ms && c->sign_within_ms)
         return;
-    (void)fputs("usage: chaos_check " DRILL_OPTIONS " --ids=FILE --effects=FILE --playbook=FILE [--settle-ms=0]\n",
+    (void)fputs("usage: chaos_check " DRILL_OPTIONS " --ids=FILE --effects=FILE --playbook=FILE --settle-ms=N "
+                "--sign-within-ms=N\n",
                 stderr);
     exit(2);
 }

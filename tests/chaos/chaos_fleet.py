@@ -17,7 +17,7 @@ from fleet import SOURCE, until  # noqa: E402
 import chaos_schedule as rules  # noqa: E402
 
 READY_S = 60
-STARTED_S = 5
+START_S = 0.1  # until a process listens to signals, on a quiet machine
 
 
 def free_port():
@@ -79,16 +79,16 @@ class Member:
 
     def __init__(self, name, command, log, env=None):
         self.name, self.command, self.log, self.env = name, command, log, env
-        self.process, self.start_at, self.started_at, self.starts, self.own_ends = None, 0, 0, 0, {}
+        self.process, self.start_at, self.starts, self.own_ends, self.doomed_ms = None, 0, 0, {}, None
+        self.began_at, self.start_s = None, None  # of the last start: until it listened
 
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log, env=self.env)
-        self.started_at = time.monotonic()
         self.starts += 1
-        self.start_at = None
+        self.start_at, self.doomed_ms, self.began_at = None, None, time.monotonic()
 
     def send(self, number):
         if not self.is_alive():
@@ -102,18 +102,33 @@ class Member:
         self.start_at = time.monotonic() + down_ms / 1000
         return is_hit
 
+    def doom(self, down_ms):
+        """The proxy will kill it when it has what it waits for."""
+        self.doomed_ms = down_ms
+
+    def listens(self):
+        """Whether it has come so far that SIGTERM drains it: before that the signal just ends a process that holds nothing."""
+        try:
+            text = open("/proc/%d/status" % self.process.pid, encoding="ascii").read()
+        except OSError:
+            return False
+        return bool(int(text.split("SigCgt:")[1].split()[0], 16) >> (signal.SIGTERM - 1) & 1)
+
     def ended_well(self):
-        """Drained; could not start without Redis, and said so; or was told to end before it listened to signals."""
-        return self.process.returncode in (0, 2) or (self.process.returncode == -signal.SIGTERM and time.monotonic() - self.started_at < STARTED_S)
+        """Drained; or could not start without Redis, and said so."""
+        return self.process.returncode in (0, 2)
 
     def supervise(self):
         """A worker that found no Redis says so and ends: whoever runs it starts it again."""
         if self.start_at is None and not self.is_alive():
-            if not self.ended_well():
+            is_doomed = self.doomed_ms is not None and self.process.returncode == -signal.SIGKILL
+            if not is_doomed and not self.ended_well():
                 self.own_ends[self.process.returncode] = self.own_ends.get(self.process.returncode, 0) + 1
-            self.start_at = time.monotonic() + 0.3
+            self.start_at = time.monotonic() + (self.doomed_ms / 1000 if is_doomed else 0.3)
         if self.start_at is not None and time.monotonic() >= self.start_at:
             self.start()
+        if self.began_at is not None and self.listens():
+            self.start_s, self.began_at = time.monotonic() - self.began_at, None
 
 
 class ChaosFleet:
@@ -122,7 +137,7 @@ class ChaosFleet:
         self.dir = tempfile.mkdtemp(prefix="orgimport-chaos-")
         self.log = open(self.file("other.log"), "ab")
         self.proxy = Proxy(self.program("chaos_proxy"), self.log)
-        self.members, self.redis_count, self.clocks = {}, 0, {}
+        self.members, self.redis_count, self.clocks, self.tools = {}, 0, {}, []
         self.start_redis()
         self.start_awssim()
         names = ["w%d" % (n + 1) for n in range(options.workers)] + ["d1", "d2"]
@@ -216,7 +231,7 @@ class ChaosFleet:
         env["ASAN_OPTIONS"] = "verify_asan_link_order=0:" + env.get("ASAN_OPTIONS", "")
         self.members[name] = Member(name, [
             self.program("orgimport-drill-worker"), "--redis=" + self.url(name), "--keys=" + self.file("keys"), "--mode=sim",
-            "--endpoints=http://127.0.0.1:" + aws, "--sim-credentials=" + self.file("operator.ini"), "--rate-scale-pct=100000",
+            "--endpoints=http://127.0.0.1:" + aws, "--sim-credentials=" + self.file("operator.ini"), "--rate-scale-pct=%d" % rules.RATE_SCALE_PCT,
             "--shards=%d" % self.options.shards, "--name=" + name, "--lease-ms=%d" % rules.LEASE_MS, "--log-level=warn",
             "--call-timeout-ms=%d" % rules.CALL_TIMEOUT_MS, "--settle-ms=%d" % rules.SETTLE_MS, "--drain-ms=3000"],
             open(self.file(name + ".log"), "ab"), env)
@@ -228,11 +243,17 @@ class ChaosFleet:
 
     def tool(self, name, *flags, out=None):
         url = self.url("submit" if name == "drill_submit" else "watch")
-        return subprocess.Popen([self.program(name), "--redis=" + url, "--shards=%d" % self.options.shards, *flags],
-                                stdout=out or subprocess.PIPE, stderr=self.log, text=True)
+        self.tools.append(subprocess.Popen([self.program(name), "--redis=" + url, "--shards=%d" % self.options.shards, *flags],
+                                           stdout=out or subprocess.PIPE, stderr=self.log, text=True))
+        return self.tools[-1]
 
     def playbook(self):
-        return os.path.join(SOURCE, "tests/drill/playbooks/drill-mixed.json")
+        return os.path.join(SOURCE, "tests/drill/playbooks/drill-chaos.json")
+
+    def slowness(self):
+        """How much slower than a quiet machine this one is now (sanitizers, neighbours): by how long a process takes to start."""
+        known = [member.start_s for member in self.members.values() if member.start_s is not None]
+        return max(1.0, sum(known) / len(known) / START_S) if known else 1.0
 
     # ---- The end
     def heal(self):
@@ -252,6 +273,7 @@ class ChaosFleet:
         for member in self.members.values():
             if not member.is_alive():
                 member.start()
+            until(lambda m=member: m.listens() or not m.is_alive(), READY_S)
             member.send(signal.SIGTERM)
         for member in self.members.values():
             try:
@@ -281,7 +303,7 @@ class ChaosFleet:
             if member.is_alive():
                 member.process.kill()
                 member.process.wait()
-        for process in [self.sim, self.redis.process, self.replica.process if self.replica else None, self.proxy.process]:
+        for process in [*self.tools, self.sim, self.redis.process, self.replica.process if self.replica else None, self.proxy.process]:
             if process and process.poll() is None:
                 process.kill()
                 process.wait()

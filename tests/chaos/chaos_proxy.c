@@ -6,10 +6,13 @@
  *   deaf NAME               requests arrive, answers do not
  *   slow NAME MS            every piece takes MS longer, either way
  *   heal NAME               passes again. What a cut kept is delivered now, as TCP would after a partition: a request
- * may arrive long after its sender's session has ended reset NAME              all connections end, with an RST to both
- * sides late NAME MS            whatever open connections send within the next 50 ms is kept, their clients are reset,
- * and MS later the server gets it all the same; its answers reach nobody stats                   {"connections",
- * "resets", "delivered_late", "answers_dropped"}
+ *                           may arrive long after its sender's session has ended
+ *   reset NAME              all connections end, with an RST to both sides
+ *   late NAME MS [WORD PID] whatever open connections send within the next 50 ms is kept, their clients are reset, and
+ *                           MS later the server gets it all the same; its answers reach nobody. With WORD it begins
+ *                           when a client has sent that, and process PID is killed before it can learn of the reset:
+ *                           by then no conductor would be quick enough on a busy machine
+ *   stats                   {"connections", "resets", "delivered_late", "answers_dropped", "caught"}
  *
  * One loop, no thread. Ends when stdin does. */
 #include "common/base/assert.h"
@@ -20,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define GATHER_MS 50
@@ -61,13 +66,16 @@ struct route {
     enum mode mode;
     uint64_t slow_ms;
     struct conn *conns;
+    char word[64]; /* what a late one waits for; "" none */
+    uint64_t word_ms;
+    int victim; /* a pidfd: a number could belong to somebody else by then; -1 none */
 };
 
 static struct {
     uv_loop_t loop;
     struct route routes[ROUTES_MAX];
     size_t route_count;
-    uint64_t connections, resets, delivered_late, answers_dropped;
+    uint64_t connections, resets, delivered_late, answers_dropped, caught;
     uv_pipe_t in;
     char line[512];
     size_t line_len;
@@ -209,6 +217,15 @@ static void flush_both(struct conn *c)
             wake_at(c, c->sides[way].first->due_ms);
 }
 
+static void kill_victim(struct route *r)
+{
+    if (r->victim < 0)
+        return;
+    (void)syscall(SYS_pidfd_send_signal, r->victim, SIGKILL, NULL, 0);
+    (void)close(r->victim);
+    r->victim = -1;
+}
+
 /* Of a late connection: first its client is reset, then the server gets what was kept, then it goes. */
 static void on_timer(uv_timer_t *timer)
 {
@@ -217,6 +234,7 @@ static void on_timer(uv_timer_t *timer)
         flush_both(c);
     } else if (!c->is_client_closed) {
         proxy.resets++;
+        kill_victim(c->route);
         close_tcp(&c->client, &c->is_client_closed);
         wake_at(c, c->late_at_ms);
     } else if (now_ms() < c->late_at_ms + GONE_MS / 2) {
@@ -247,6 +265,26 @@ static void give_room(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(room, sizeof room);
 }
 
+static void begin_late(struct route *r, uint64_t ms)
+{
+    for (struct conn *c = r->conns; c; c = c->next) {
+        if (c->is_late || !c->is_connected)
+            continue;
+        c->is_late = true;
+        c->late_at_ms = now_ms() + (ms > GATHER_MS ? ms : GATHER_MS + 1);
+        wake_at(c, now_ms() + GATHER_MS);
+    }
+}
+
+static void look_for_word(struct route *r, const char *bytes, size_t len)
+{
+    if (!r->word[0] || !memmem(bytes, len, r->word, strlen(r->word)))
+        return;
+    r->word[0] = 0;
+    proxy.caught++;
+    begin_late(r, r->word_ms);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
@@ -266,6 +304,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         proxy.answers_dropped++;
         return;
     } else {
+        if (way == UP)
+            look_for_word(c->route, buf->base, (size_t)got);
         proxy.answers_dropped += way == DOWN && c->route->mode == DEAF;
         keep(c, way, buf->base, (size_t)got);
     }
@@ -356,6 +396,7 @@ static void do_listen(const char *name, const char *target)
            uv_tcp_bind(&r->listener, (const struct sockaddr *)&at, 0) == 0 &&
            uv_listen((uv_stream_t *)&r->listener, 512, on_client) == 0 &&
            uv_tcp_getsockname(&r->listener, (struct sockaddr *)&bound, &len) == 0);
+    r->victim = -1;
     proxy.route_count++;
     memcpy(&at, &bound, sizeof at);
     (void)printf("%d\n", ntohs(at.sin_port));
@@ -372,20 +413,36 @@ static void reset_all(struct route *r)
     }
 }
 
-static void begin_late(struct route *r, uint64_t ms)
+/* Of one that has been caught only the kill is left, and that happens. */
+static void stop_waiting(struct route *r)
 {
-    for (struct conn *c = r->conns; c; c = c->next) {
-        if (c->is_late || !c->is_connected)
-            continue;
-        c->is_late = true;
-        c->late_at_ms = now_ms() + (ms > GATHER_MS ? ms : GATHER_MS + 1);
-        wake_at(c, now_ms() + GATHER_MS);
-    }
+    if (!r->word[0])
+        return;
+    if (r->victim >= 0)
+        (void)close(r->victim);
+    r->victim = -1;
+    r->word[0] = 0;
 }
 
-static bool run_route(struct route *r, const char *verb, const char *arg)
+/* A late one that waits for its word: the newest counts. */
+static bool wait_for_word(struct route *r, uint64_t ms, const char *word, const char *pid)
+{
+    uint64_t number = 0;
+    if (!str_to_u64(pid, INT32_MAX, &number) || strlen(word) >= sizeof r->word)
+        return false;
+    stop_waiting(r);
+    if (r->victim >= 0)
+        return true; /* it dies in a moment */
+    r->victim = (int)syscall(SYS_pidfd_open, (pid_t)number, 0);
+    (void)snprintf(r->word, sizeof r->word, "%s", r->victim < 0 ? "" : word);
+    r->word_ms = ms;
+    return true;
+}
+
+static bool run_route(struct route *r, const char *verb, const char *arg, char *more)
 {
     uint64_t ms = 0;
+    const char *word = strtok_r(NULL, " ", &more), *pid = strtok_r(NULL, " ", &more);
     if (str_eq(verb, "cut")) {
         r->mode = CUT;
     } else if (str_eq(verb, "deaf")) {
@@ -393,12 +450,15 @@ static bool run_route(struct route *r, const char *verb, const char *arg)
     } else if (str_eq(verb, "slow") && str_to_u64(arg, 60000, &ms)) {
         r->slow_ms = ms;
     } else if (str_eq(verb, "late") && str_to_u64(arg, 600000, &ms)) {
+        if (word)
+            return pid && wait_for_word(r, ms, word, pid);
         begin_late(r, ms);
     } else if (str_eq(verb, "reset") || (str_eq(verb, "to") && read_target(arg, &r->target))) {
         reset_all(r);
     } else if (str_eq(verb, "heal")) {
         r->mode = PASSES;
         r->slow_ms = 0;
+        stop_waiting(r);
         for (struct conn *c = r->conns, *next = NULL; c; c = next) {
             next = c->next;
             if (!c->is_late)
@@ -419,11 +479,13 @@ static void run_line(char *line)
     if (str_eq(verb, "listen") && arg)
         do_listen(name, arg);
     else if (str_eq(verb, "stats"))
-        (void)printf("{\"connections\": %llu, \"resets\": %llu, \"delivered_late\": %llu, \"answers_dropped\": %llu}\n",
+        (void)printf("{\"connections\": %llu, \"resets\": %llu, \"delivered_late\": %llu, \"answers_dropped\": %llu, "
+                     "\"caught\": %llu}\n",
                      (unsigned long long)proxy.connections, (unsigned long long)proxy.resets,
-                     (unsigned long long)proxy.delivered_late, (unsigned long long)proxy.answers_dropped);
+                     (unsigned long long)proxy.delivered_late, (unsigned long long)proxy.answers_dropped,
+                     (unsigned long long)proxy.caught);
     else
-        (void)puts(r && run_route(r, verb, arg ? arg : "") ? "ok" : "error");
+        (void)puts(r && run_route(r, verb, arg ? arg : "", rest) ? "ok" : "error");
     (void)fflush(stdout);
 }
 

@@ -5,16 +5,20 @@ faults has met all of them, in another order for every seed. Times are milliseco
 """
 import random
 
-LEASE_MS = 3000
-CALL_TIMEOUT_MS = 1000
-SIGNATURE_LIFE_MS = 1000
-# When another holder's intent may be believed absent: it was signed within a second of its saving, the simulator takes a signature for
-# its life and the second that x-amz-date is rounded by, and the answer has half a second to come.
-SETTLE_MS = 1000 + SIGNATURE_LIFE_MS + 1000 + 500
+LEASE_MS = 2000
+CALL_TIMEOUT_MS = 800
+# Longer than a lease, as at AWS: what a dead worker had in hand must find somebody else at work.
+SIGNATURE_LIFE_MS = 5000
+# Four times AWS's half rates: an import's calls queue up in the client, so that a fault meets intents whose calls have not left.
+RATE_SCALE_PCT = 400
+SIGN_WITHIN_MS = 1000  # worker/runtime/engine.c, simulated fleets
+# When another holder's intent may be believed absent: it was signed soon after it, the simulator takes a signature for its life and
+# the second that x-amz-date is rounded by, and the answer has half a second to come.
+SETTLE_MS = SIGN_WITHIN_MS + SIGNATURE_LIFE_MS + 1000 + 500
 
-# kind -> how many cards of a deck
+# kind -> how many cards of a deck. What has shown faults that were made on purpose (README.md) comes most often.
 DECK = {
-    "worker.kill": 4, "worker.stop": 3, "worker.drain": 1, "worker.clock": 3, "worker.late_aws": 3, "worker.late_redis": 2,
+    "worker.kill": 4, "worker.stop": 4, "worker.drain": 1, "worker.clock": 3, "worker.late_aws": 8, "worker.late_redis": 3,
     "dispatcher.kill": 1, "dispatcher.stop": 1, "redis.kill": 2, "redis.stop": 1,
     "net.redis.cut": 2, "net.redis.deaf": 2, "net.redis.reset": 2, "net.redis.slow": 1,
     "net.aws.cut": 1, "net.aws.deaf": 2, "net.aws.reset": 2, "net.aws.slow": 1,
@@ -24,9 +28,9 @@ FAILOVERS = {"redis.failover": 2}
 
 
 class Schedule:
-    def __init__(self, seed, workers, dispatchers, redis="single"):
+    def __init__(self, seed, workers, dispatchers, redis="single", calm=1):
         self.random = random.Random("chaos %d" % seed)
-        self.workers, self.dispatchers = workers, dispatchers
+        self.workers, self.dispatchers, self.calm = workers, dispatchers, calm
         self.deck, self.kinds = [], dict(DECK, **(FAILOVERS if redis != "single" else {}))
 
     def worker(self):
@@ -49,22 +53,26 @@ class Schedule:
 
     def __next__(self):
         """(pause before it, kind, arguments)"""
-        pause, kind = self.between(150, 700), self.card()
+        pause, kind = self.between(100, 400) * self.calm, self.card()
         return pause, kind, self.arguments(kind)
 
     def arguments(self, kind):
         r = self.random
         if kind == "worker.kill":
             return {"who": self.worker(), "down": self.between(50, 1500)}
-        if kind == "worker.stop":  # shorter and longer than the lease
-            return {"who": self.worker(), "ms": r.choice([self.between(200, 1500), self.between(LEASE_MS, LEASE_MS + 2500)])}
+        if kind == "worker.stop":  # shorter and longer than the lease, and until somebody else has waited for its intents and acted
+            return {"who": self.worker(), "ms": r.choice([self.between(200, 1500), self.between(LEASE_MS, LEASE_MS + 2500),
+                                                          self.between(LEASE_MS + SETTLE_MS, LEASE_MS + SETTLE_MS + 2500)])}
         if kind == "worker.drain":
             return {"who": self.worker(), "down": self.between(50, 500)}
         if kind == "worker.clock":  # back and forth, by less and by more than AWS tolerates; 0 sets it right again
             return {"who": self.worker(), "offset": r.choice([0, 0, self.between(-5000, 5000), self.between(-280000, 280000),
                                                               self.between(-7200000, 7200000)])}
         if kind == "worker.late_aws":  # what it had in hand arrives when somebody else may have gone on
-            return {"who": self.worker(), "ms": self.between(300, LEASE_MS + SETTLE_MS), "down": self.between(50, 1000)}
+            return {"who": self.worker(), "ms": r.choice([self.between(LEASE_MS + 300, SIGNATURE_LIFE_MS), self.between(LEASE_MS + 300, SIGNATURE_LIFE_MS),
+                                                          self.between(300, LEASE_MS + SETTLE_MS)]),
+                    "down": self.between(50, 1000), "word": r.choice(["Action=CreatePolicyVersion", "Action=CreatePolicyVersion",
+                                                                      "Action=Create"])}
         if kind == "worker.late_redis":
             return {"who": self.worker(), "ms": self.between(LEASE_MS, 2 * LEASE_MS)}
         if kind == "dispatcher.kill":

@@ -15,7 +15,6 @@ struct answer { /* what a callback was told, kept */
     struct err err;
     char aws_code[96], request_id[72];
     uint32_t tries, pages;
-    uint64_t sent_unix_ms;
 };
 
 struct aws_world {
@@ -58,7 +57,6 @@ static inline void on_answer(void *arg, const struct aws_outcome *o)
     (void)snprintf(a->request_id, sizeof a->request_id, "%s", o->request_id);
     a->tries = o->tries;
     a->pages = o->pages;
-    a->sent_unix_ms = o->sent_unix_ms;
 }
 static inline void answer_done(struct answer *a)
 {

@@ -2,7 +2,8 @@
  * when the stored head is the one that the holder started from, and otherwise decides the event itself as `server`
  * does.
  *
- *   swap_model [--without nonce|claimed|stamp|compare|wait-intent|wait-finish|wait-cancel|age|signing|cancel]
+ *   swap_model [--without
+ * nonce|claimed|over|lines|stamp|compare|wait-intent|wait-finish|wait-cancel|age|signing|cancel]
  *              [--with note] [--ignore equal]
  *
  * Two workers, one import of two steps that each make one write, one cancel (and with `note` another decision), one
@@ -42,6 +43,14 @@ static void drop(struct worker *w)
     *w = (struct worker){.session = w->session};
 }
 
+static void go_to(struct worker *w, int step)
+{
+    if (w->step != step)
+        w->intents = 0;
+    w->step = (uint8_t)step;
+    w->pc = LOOKING;
+}
+
 /* It goes on from this record, if that is still its own: it looks before it acts. */
 static void adopt(struct worker *w, const struct record *stored)
 {
@@ -51,8 +60,7 @@ static void adopt(struct worker *w, const struct record *stored)
         return;
     }
     w->record = *stored;
-    w->step = (uint8_t)record_next_step(stored);
-    w->pc = LOOKING;
+    go_to(w, record_next_step(stored));
 }
 
 static void begin(struct worker *w, const struct record *stored)
@@ -61,40 +69,54 @@ static void begin(struct worker *w, const struct record *stored)
     adopt(w, stored);
 }
 
-/* A turn leaves, and its holder goes on as if it were accepted. */
-static void send_turn(struct state *s, struct worker *w, enum kind kind)
+/* A turn leaves, and its holder goes on as if it were accepted. `is_told`: it brings a ledger line. */
+static void send_turn(struct state *s, struct worker *w, enum kind kind, bool is_told)
 {
     struct turn *t = &w->turn[w->turn[0].kind ? 1 : 0];
     *t = (struct turn){.kind = (uint8_t)kind, .step = w->step, .claimed = w->record.claimed[w->step]};
-    if (kind == SAVE) {
-        t->record = (struct record){.fence = w->record.fence, .nonce = w->record.nonce};
-        w->pc = SAVING;
-        w->intent_age = 0;
-        return;
-    }
+    if (is_told)
+        t->line = (uint8_t)(w->record.lines[w->step] + 1);
     t->version = w->record.version;
     t->stamp = w->record.stamp;
     t->record = w->record;
-    (void)record_decide(&t->record, t);
+    (void)record_decide(&t->record, t, false);
     t->record.stamp = names_fresh_stamp(s);
     w->record = t->record;
-    w->pc = w->record.holder ? LOOKING : ENDING;
+    if (kind == SAVE) {
+        w->pc = SAVING;
+        w->intent_age = 0;
+        w->intents++;
+        return;
+    }
+    if (kind == RETRY)
+        w->intents = 0;
     if (w->record.holder)
-        w->step = (uint8_t)record_next_step(&w->record);
+        go_to(w, record_next_step(&w->record));
+    else
+        w->pc = ENDING;
 }
 
-/* Answers come in the order of the turns. Only the last one tells where the record stands now. */
-static void answer(struct state *s, struct worker *w, enum verdict verdict)
+/* Answers come in the order of the turns. Only the last one tells where the record stands now. `stops`: the holder sees
+ * in it that the import is cancelled before the call of its intent has left. */
+static void answer(struct state *s, struct worker *w, enum verdict verdict, bool stops)
 {
     const struct turn t = w->turn[0];
     const struct record *stored = &s->master.record;
     w->turn[0] = w->turn[1];
     w->turn[1] = (struct turn){0};
-    if (verdict != STALE && t.kind == FINISH)
+    /* The answer carries the record: `already` alone says that this beginning of the step is over. */
+    if (verdict != STALE && t.kind == FINISH && stored->step[t.step] == STEP_DONE)
         s->told[t.step] = 1;
+    if (verdict == STALE && rules.afresh) { /* Redis has lost something: what this hold has sent may come late */
+        struct turn other = w->turn[0];
+        *w = (struct worker){.session = names_fresh_session(s)};
+        if (other.kind && !s->late.kind)
+            s->late = other;
+        return;
+    }
     if (w->turn[0].kind)
         return;
-    if (verdict == ACCEPTED && t.kind == SAVE && !stored->is_cancelled) {
+    if (verdict != STALE && t.kind == SAVE && !stops) {
         w->record = *stored;
         w->pc = MAY_CALL;
         return;
@@ -112,14 +134,23 @@ static void tick_db(struct db *db)
             db->intent[i].age++;
 }
 
+static void tick_turn(struct turn *t)
+{
+    if (t->kind == SAVE && t->age < OLD)
+        t->age++;
+}
+
 static void act_tick(const struct state *from)
 {
     struct state s = *from;
     tick_db(&s.master);
+    tick_turn(&s.late);
     if (s.phase == LAGGING)
         tick_db(&s.replica);
     for (int i = 0; i < WORKERS; i++) {
         struct worker *w = &s.worker[i];
+        for (int k = 0; k < TURNS; k++)
+            tick_turn(&w->turn[k]);
         if ((w->pc == SAVING || w->pc == MAY_CALL) && w->intent_age <= SIGN)
             w->intent_age++;
         for (int k = 0; k < STEPS; k++) {
@@ -183,24 +214,28 @@ static void act_look(const struct state *from, int i)
     const struct intent *open = &s.master.intent[w->step]; /* read with the claim; only its age grows */
     bool is_foreign = open->is_open && open->nonce != w->record.nonce;
     if (s.effects[w->step]) {
-        send_turn(&s, w, FINISH);
+        send_turn(&s, w, FINISH, true);
         found(&s, "worker %d sees step %d done and sends its end", i, from->worker[i].step);
         return;
     }
     if (w->record.is_cancelled) {
-        send_turn(&s, w, HAND_BACK);
+        send_turn(&s, w, HAND_BACK, false);
         found(&s, "worker %d knows of a cancel and hands step %d back", i, from->worker[i].step);
         return;
     }
     if (s.retries != RETRIES) {
         struct state again = s;
         again.retries++;
-        send_turn(&again, &again.worker[i], RETRY);
+        send_turn(&again, &again.worker[i], RETRY, true);
         found(&again, "worker %d sends that step %d begins anew", i, w->step);
+        again = s; /* an end like the one before is not told again */
+        again.retries++;
+        send_turn(&again, &again.worker[i], RETRY, false);
+        found(&again, "worker %d sends that step %d begins anew, without a ledger line", i, w->step);
     }
-    if (is_foreign && rules.age && open->age < OLD)
+    if ((is_foreign && rules.age && open->age < OLD) || w->intents == INTENTS)
         return;
-    send_turn(&s, w, SAVE);
+    send_turn(&s, w, SAVE, true);
     found(&s, "worker %d sees nothing of step %d and sends its intent", i, w->step);
 }
 
@@ -232,7 +267,12 @@ static void act_turn(const struct state *from, int i, int k)
     bool waits = (t.kind == SAVE && rules.wait_intent) || (t.kind == FINISH && rules.wait_finish);
     if (k > 0 || (waits && verdict != STALE && s.phase == LAGGING))
         return; /* the answer is given when the replica has it too: never */
-    answer(&s, w, verdict);
+    struct state stops = s;
+    answer(&s, w, verdict, false);
+    if (t.kind == SAVE && stops.master.record.is_cancelled) {
+        answer(&stops, &stops.worker[i], verdict, true);
+        found(&stops, "worker %d's intent of step %d arrives, and it sees the cancel", i, t.step);
+    }
     found(&s, "worker %d's %s of step %d arrives: %s", i, turn_name(&t), t.step, verdicts[verdict]);
     if (!s.late.kind) { /* it was sent twice, on two connections: until here one copy did for both */
         s.late = t;
@@ -286,8 +326,10 @@ static void act_call(const struct state *from, int i)
     const struct db *db = &s.master;
     if (w->pc != MAY_CALL)
         return;
-    if (rules.signing && w->intent_age > SIGN) { /* too old to be signed: asked anew */
-        send_turn(&s, w, SAVE);
+    if (rules.signing && w->intent_age > SIGN) { /* too old to be signed: intended anew */
+        if (w->intents == INTENTS)
+            return;
+        send_turn(&s, w, SAVE, true);
         found(&s, "worker %d sends its intent anew", i);
         return;
     }
@@ -310,7 +352,7 @@ static void act_aws(const struct state *from, int i, int step)
     found(&s, "AWS does step %d for worker %d%s", step, i, is_awaited ? ", the answer is lost" : "");
     if (!is_awaited)
         return;
-    send_turn(&s, w, FINISH);
+    send_turn(&s, w, FINISH, true);
     found(&s, "AWS does step %d for worker %d, which sends its end", step, i);
 }
 
@@ -431,6 +473,9 @@ static bool *rule_called(const char *name)
     } all[] = {{"note", &rules.note},
                {"nonce", &rules.nonce},
                {"claimed", &rules.claimed},
+               {"over", &rules.over},
+               {"afresh", &rules.afresh},
+               {"lines", &rules.lines},
                {"stamp", &rules.stamp},
                {"compare", &rules.compare},
                {"wait-intent", &rules.wait_intent},
@@ -446,7 +491,8 @@ static bool *rule_called(const char *name)
 }
 
 static const char usage[] =
-    "swap_model [--without nonce|claimed|stamp|compare|wait-intent|wait-finish|wait-cancel|age|signing|cancel]\n"
+    "swap_model [--without "
+    "nonce|claimed|over|lines|stamp|compare|wait-intent|wait-finish|wait-cancel|age|signing|cancel]\n"
     "           [--with note] [--ignore equal]\n";
 
 int main(int argc, char **argv)
@@ -471,6 +517,7 @@ int main(int argc, char **argv)
     start.worker[0].session = 1;
     start.worker[1].session = 2;
     start.master.record.fence = start.master.record.version = start.master.record.stamp = 1;
+    start.master.record.lines[0] = start.master.record.lines[1] = 1;
     return model_search(
         &(struct model_options){.expand = expand,
                                 .judge = judge,

@@ -20,13 +20,15 @@ struct record {
     uint8_t holder, is_cancelled;         /* holder: session, 0 nobody */
     uint8_t note, attempts;               /* note: what else people decide; attempts: new beginnings */
     uint8_t step[STEPS], claimed[STEPS];  /* claimed: the version at which the step became active */
+    uint8_t lines[STEPS];                 /* of its ledger, and one: 0 is that of no record */
 };
 
 /* An event as its holder sends it. The token is fence and nonce of `record`, and `claimed`. */
 struct turn {
-    uint8_t kind, step, claimed;
+    uint8_t kind, step, claimed, age; /* age: of the intent that a SAVE brings; it has its time from its holder */
+    uint8_t line;                     /* line: the number of its ledger line, counted like those of the record */
     uint8_t version, stamp; /* of the record that the holder started from; fence and nonce are those of `record` */
-    struct record record;   /* what the holder made of it; for SAVE, which moves no step, its token only */
+    struct record record;   /* what the holder made of it */
 };
 
 struct intent {
@@ -40,14 +42,15 @@ struct db { /* what one Redis knows */
 
 /* Each can be switched off, to see what it is for. */
 struct rules {
-    bool nonce, claimed, stamp, compare, wait_intent, wait_finish, wait_cancel, age, signing, cancel, note;
+    bool nonce, claimed, over, afresh, lines, stamp, compare, wait_intent, wait_finish, wait_cancel, age, signing,
+        cancel, note;
 };
 extern struct rules rules;
 
 enum fault { NO_FAULT, FAULT_EQUAL, FAULT_KEPT, FAULT_LOST, FAULT_STARTED }; /* the gravest last */
 
 int record_next_step(const struct record *record);
-enum verdict record_decide(struct record *record, const struct turn *turn);
+enum verdict record_decide(struct record *record, const struct turn *turn, bool is_stored);
 void record_claim(struct record *record, uint8_t holder, uint8_t nonce, uint8_t stamp);
 void record_free(struct record *record, uint8_t stamp);
 void record_cancel(struct record *record, uint8_t stamp);
@@ -55,6 +58,7 @@ void record_note(struct record *record, uint8_t stamp);
 enum verdict script_turn(struct db *db, const struct turn *turn, uint8_t stamp, enum fault *ret_fault);
 
 #define RETRIES 1 /* new beginnings of a step: the turns that nobody waits for the replica with */
+#define INTENTS 2 /* of one beginning of a step in one hold */
 #define SIGN 1
 #define LIFE 1
 #define OLD (SIGN + LIFE + 1) /* ages are counted up to here */
@@ -64,7 +68,7 @@ enum pc { IDLE, LOOKING, SAVING, MAY_CALL, CALLED, ENDING };
 enum { TOGETHER, LAGGING, ALONE }; /* master and replica */
 
 struct worker {
-    uint8_t session, pc, step;
+    uint8_t session, pc, step, intents;
     uint8_t intent_age;   /* by its own clock */
     struct record record; /* as it believes it to be once its turns have arrived */
     struct turn turn[TURNS];

@@ -63,6 +63,21 @@ static struct numbers versions_of(struct state *s)
     return ret;
 }
 
+static struct numbers lines_of(struct state *s, int step)
+{
+    struct record *record[RECORDS];
+    struct numbers ret = {.count = 0};
+    records_of(s, record);
+    for (int i = 0; i < RECORDS; i++)
+        note(&ret, &record[i]->lines[step], record[i]->nonce);
+    for (int i = 0; i < TURNS_ALL; i++) {
+        struct turn *t = i < WORKERS * TURNS ? &s->worker[i / TURNS].turn[i % TURNS] : &s->late;
+        if (t->step == step)
+            note(&ret, &t->line, t->record.nonce);
+    }
+    return ret;
+}
+
 static struct numbers nonces_of(struct state *s)
 {
     struct record *record[RECORDS];
@@ -224,6 +239,8 @@ static void rename_all(struct state *s)
     rename_in_order(sessions_of(s));
     count_from_one(versions_of(s));
     count_from_one(fences_of(s));
+    for (int i = 0; i < STEPS; i++)
+        count_from_one(lines_of(s, i));
 }
 
 void names_settle(const struct state *state, struct state *ret)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-struct rules rules = {true, true, true, true, true, true, true, true, true, true, false};
+struct rules rules = {true, true, true, false, true, true, true, true, true, true, true, true, true, false};
 
 int record_next_step(const struct record *record)
 {
@@ -29,22 +29,25 @@ static void go_on(struct record *record)
     record->claimed[next] = record->version;
 }
 
-/* The rule of the `server` form, which the holder uses too. It leaves the stamp to whoever writes. */
-enum verdict record_decide(struct record *record, const struct turn *turn)
+/* The rule of the `server` form, which the holder uses too. It leaves the stamp to whoever writes. `is_stored`: the
+ * ledger line of this very SAVE is there. */
+enum verdict record_decide(struct record *record, const struct turn *turn, bool is_stored)
 {
     int i = turn->step;
-    if (!is_hold(record, turn) || (rules.claimed && record->claimed[i] != turn->claimed))
+    if (!is_hold(record, turn) || (rules.claimed && record->claimed[i] < turn->claimed))
         return STALE;
-    if (turn->kind == FINISH && record->step[i] == STEP_DONE)
-        return ALREADY;
-    if (!record->holder || record->step[i] != STEP_ACTIVE)
+    if ((rules.claimed && record->claimed[i] > turn->claimed) || record->step[i] != STEP_ACTIVE)
+        return turn->kind == SAVE && rules.over ? STALE : ALREADY; /* its call may leave when it is accepted */
+    if (!record->holder)
         return STALE;
+    if (turn->line && turn->line != record->lines[i] + 1)
+        return turn->kind == SAVE && turn->line <= record->lines[i] && is_stored ? ALREADY : STALE;
+    record->version++;
+    if (turn->line)
+        record->lines[i] = turn->line;
     if (turn->kind == SAVE)
         return ACCEPTED;
-    record->version++;
     record->step[i] = turn->kind == FINISH ? STEP_DONE : STEP_OPEN;
-    if (turn->kind != FINISH)
-        record->claimed[i] = 0;
     if (turn->kind == RETRY)
         record->attempts++;
     go_on(record);
@@ -111,10 +114,10 @@ static enum fault fault_between(const struct record *before, const struct record
     return NO_FAULT;
 }
 
-static enum verdict swap(struct record *record, const struct turn *turn, enum fault *ret_fault)
+static enum verdict swap(struct record *record, const struct turn *turn, bool is_stored, enum fault *ret_fault)
 {
     struct record before = *record, would = *record;
-    enum verdict verdict = record_decide(&would, turn);
+    enum verdict verdict = record_decide(&would, turn, is_stored);
     *record = turn->record;
     record->fence = before.fence;
     record->nonce = before.nonce;
@@ -129,13 +132,16 @@ static enum verdict swap(struct record *record, const struct turn *turn, enum fa
 enum verdict script_turn(struct db *db, const struct turn *turn, uint8_t stamp, enum fault *ret_fault)
 {
     struct record before = db->record;
-    if (turn->kind != SAVE && is_same_head(&db->record, turn))
-        return swap(&db->record, turn, ret_fault);
-    enum verdict verdict = record_decide(&db->record, turn);
-    if (verdict == ACCEPTED && turn->kind == SAVE)
-        db->intent[turn->step] = (struct intent){1, turn->record.nonce, 0};
-    else if (verdict == ACCEPTED)
+    const struct intent *known = &db->intent[turn->step];
+    bool is_stored = known->is_open && known->nonce == turn->record.nonce && (!rules.lines || known->age == turn->age);
+    bool is_swap = is_same_head(&db->record, turn);
+    enum verdict verdict =
+        is_swap ? swap(&db->record, turn, is_stored, ret_fault) : record_decide(&db->record, turn, is_stored);
+    if (verdict == ACCEPTED && !is_swap)
         db->record.stamp = stamp;
-    *ret_fault = fault_between(&before, &db->record);
+    if (verdict == ACCEPTED && turn->kind == SAVE)
+        db->intent[turn->step] = (struct intent){1, turn->record.nonce, turn->age};
+    if (!is_swap)
+        *ret_fault = fault_between(&before, &db->record);
     return verdict;
 }

@@ -12,6 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* `p`, which must not be NULL: cmocka's own assert does not tell the compiler that it never comes back. */
+#define GOT(p)                                                                                                         \
+    __extension__({                                                                                                    \
+        __typeof__(p) got_ = (p);                                                                                      \
+        if (!got_) {                                                                                                   \
+            fail_msg("%s is NULL", #p);                                                                                \
+            abort();                                                                                                   \
+        }                                                                                                              \
+        got_;                                                                                                          \
+    })
+
 /* ctest shows it as skipped; with REQUIRE_<what>=1 it fails instead. */
 static inline int test_skip(const char *what, const char *why)
 {

@@ -83,7 +83,9 @@ struct passage *passage_new(struct gate *g, struct step_call *call)
         p->region = call->region;
         call->host_data = p;
     }
-    p->began_boot_ms = env_boot_ms(g->tools.session.env);
+    /* A write is signed while its intent is young, however long it took to save that. */
+    uint64_t age_ms = call ? step_call_age_ms(call) : 0, now = env_boot_ms(g->tools.session.env);
+    p->began_boot_ms = now > age_ms ? now - age_ms : 0;
     return p;
 }
 
@@ -278,12 +280,21 @@ static const struct aws_op *const *manifest_of(const struct passage *p)
     return p->call ? step_manifest(p->call->step) : p->events ? events_manifest() : none;
 }
 
+/* What CloudTrail shows as user agent: the import and, where a step asks, the hold that asks. An effect whose answer
+ * was lost is so tied to one holder, whoever else came after. */
+static void name_hold(const struct passage *p, char *ret, size_t size)
+{
+    const char *nonce = p->call ? step_nonce(p->call->step) : "";
+    (void)snprintf(ret, size, "%s%s%s", json_str_at(p->gate->import, "id"), *nonce ? "/" : "", nonce);
+}
+
 static void leave(struct passage *p)
 {
     struct gate *g = p->gate;
     bool is_customer = p->op->who == AWS_AS_CUSTOMER;
     const char *account = p->identity ? p->identity->account_id : "";
     struct aws_grant grant = {.ops = manifest_of(p), .account_id = is_customer ? gate_account(g) : account};
+    char label[64];
     if (halt_forbids(p)) {
         halt_refuse(p);
         return;
@@ -291,6 +302,7 @@ static void leave(struct passage *p)
     if (p->op->mutates)
         gate_forget_reads(g);
     p->state = PASSAGE_SENT;
+    name_hold(p, label, sizeof label);
     p->sent = aws_call(g->tools.session.aws,
                        &(struct aws_call_input){.op = p->op,
                                                 .args = p->args,
@@ -298,7 +310,7 @@ static void leave(struct passage *p)
                                                 .identity = p->identity,
                                                 .region = p->region ? p->region : "",
                                                 .bucket_owner = "",
-                                                .label = json_str_at(g->import, "id"),
+                                                .label = label,
                                                 .leave_before = must_leave_before,
                                                 .leave_arg = p,
                                                 .rate_key = *account ? account : gate_account(g)},

@@ -23,8 +23,7 @@ struct gate_tools { /* shared, borrowed */
     struct gate_own *own;
     struct gate_mail *mail;
     uint64_t share_ms; /* how old a read may be that polls of one import share */
-    /* A write is signed this soon after its intent was saved or not at all: others judge it by the intent's age (P3).
-     */
+    /* A write is signed this soon after its intent or not at all: others judge it by the age of that (P3). */
     uint64_t sign_within_ms, call_timeout_ms;
     /* Whether a call that changes something may be signed now (the fleet is not halted). NULL: always. */
     bool (*may_write)(void *self);

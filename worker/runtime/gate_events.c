@@ -208,7 +208,7 @@ static void look(struct events *e)
 {
     struct gate *g = e->gate;
     e->is_running = true;
-    e->asks_until_ms = env_unix_ms(g->tools.session.env);
+    e->asks_until_ms = aws_client_now_ms(g->tools.session.aws);
     struct passage *p = passage_new(g, NULL);
     p->events = e;
     p->op = &cloudtrail_lookup_events;

@@ -39,7 +39,7 @@ struct passage { /* one call on its way */
     struct mail_job *mail;
     struct halt_job *halt;
     char key[65];           /* of the read that polls share; "" not shared */
-    uint64_t began_boot_ms; /* a write's intent is that old at least */
+    uint64_t began_boot_ms; /* a write's intent is not older than this */
 };
 
 struct gate {

@@ -14,6 +14,12 @@ static uint64_t host_now(void *self)
     return engine_redis_ms(self);
 }
 
+static uint64_t host_latest(void *self)
+{
+    const struct engine *e = self;
+    return e->queue ? queue_latest_ms(e->queue) : engine_redis_ms(e);
+}
+
 static void host_random(void *self, void *bytes, size_t len)
 {
     (void)self;
@@ -246,6 +252,7 @@ void runs_init(struct engine *e)
     e->step_host = (struct step_host){.self = e,
                                       .rules = &e->rules,
                                       .now_ms = host_now,
+                                      .latest_ms = host_latest,
                                       .random = host_random,
                                       .has_identity = host_has_identity,
                                       .is_halted = host_is_halted,

@@ -483,7 +483,7 @@ void session_use(struct session *s, session_fn *done, void *arg)
         at = &(*at)->next;
     *at = u;
     uint64_t ends = s->state == SESSION_OPEN ? s->identity->expires_unix_ms : 0;
-    if (ends && env_unix_ms(s->tools.env) + SESSION_RENEW_MS >= ends)
+    if (ends && aws_client_now_ms(s->tools.aws) + SESSION_RENEW_MS >= ends)
         stop(s);
     if (s->state == SESSION_OPEN || s->has_err)
         answer_later(s);

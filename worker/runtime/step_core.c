@@ -79,6 +79,11 @@ void step_wake(struct step *s)
     s->host->ready(s->host->self, s);
 }
 
+const char *step_nonce(const struct step *s)
+{
+    return s->nonce;
+}
+
 const char *step_name(const struct step *s)
 {
     return s->in.def->name;

@@ -18,7 +18,8 @@
 #include "worker/runtime/ledger.h"
 #include "worker/step.h"
 
-#define STEP_MAYBES_MAX 5 /* lost answers settled in place before the try ends */
+#define STEP_MAYBES_MAX 5        /* lost answers settled in place before the try ends */
+#define STEP_INTENTS_AGAIN_MAX 5 /* writes that did not leave in time and were intended anew, before the try ends */
 #define STEP_READS_AGAIN_MAX                                                                                           \
     60 /* reads that failed for a moment and were asked again in place, all calls of a try together */
 /* From so many answers on, what a step keeps in chunks is made durable: before that, asking again is as cheap. */
@@ -88,8 +89,9 @@ struct step_call {
     struct err err;
     char aws_code[64];
     char request_id[72];
-    uint64_t look_at_ms; /* PAUSED: when to look again */
-    void *host_data;     /* the host's, while SENT */
+    uint64_t intended_ms; /* a write: the time that its intent bears, by which others judge it (P3) */
+    uint64_t look_at_ms;  /* PAUSED: when to look again */
+    void *host_data;      /* the host's, while SENT */
 };
 
 struct step_answer {     /* borrowed during step_answered */
@@ -112,7 +114,8 @@ struct step_end { /* borrowed during host.ended */
 struct step_host {
     void *self;
     const struct step_rules *rules;
-    uint64_t (*now_ms)(void *self); /* Redis's clock as well as it is known */
+    uint64_t (*now_ms)(void *self);    /* Redis's clock as well as it is known, never ahead of it */
+    uint64_t (*latest_ms)(void *self); /* never behind it; NULL: now_ms is exact */
     void (*random)(void *self, void *bytes, size_t len);
     bool (*has_identity)(void *self, enum aws_identity_kind who);
     bool (*is_halted)(void *self);                      /* all writers of the fleet; NULL: never */
@@ -163,6 +166,7 @@ void step_cut(struct step *s);
 bool step_has_write_in_flight(const struct step *s);
 bool step_is_poll(const struct step *s); /* entered again for an open task: may share reads with others */
 const char *step_name(const struct step *s);
+const char *step_nonce(const struct step *s); /* of the hold that plays it, as the ledger writes it */
 const struct aws_op *const *step_manifest(const struct step *s);
 bool step_def_could_write(const struct step_def *def);
 /* The step whose result holds the approved plan; steps that are bound by it need that result at hand. */
@@ -171,4 +175,6 @@ bool step_def_is_bound(const struct step_def *def, bool is_undo);
 struct journal *step_journal(struct step *s);
 /* The value that a step_op_chunk_put is about; borrowed while the call lives. */
 const json_t *step_chunk_of(const struct step_call *call);
+/* How old a write's intent may be by Redis's clock; 0 for a read. */
+uint64_t step_call_age_ms(const struct step_call *call);
 uint32_t step_requests(const struct step *s); /* answers of AWS in this try */

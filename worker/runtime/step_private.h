@@ -31,6 +31,7 @@ struct step {
     uint8_t bracket;                     /* the reading that is being taken, step_bracket.c */
     uint32_t maybes, looks;
     uint32_t reads_again; /* failed reads that were asked again in place */
+    uint32_t intents_again;
     bool is_save_running, is_ready, is_inside, is_stopping, has_ended, was_signalled;
     bool was_rejected, was_expired; /* of this generation: every entry comes to the same end */
     bool has_foreseen;              /* of this generation: what the plan needs to know is in memory */

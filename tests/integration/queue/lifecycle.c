@@ -82,7 +82,7 @@ static void a_lost_answer_is_sent_again_and_nothing_happens_twice(void)
     }
 }
 
-/* SAVEs leave the step ACTIVE: a repeated one is known by the number of its ledger line. */
+/* SAVEs leave the step ACTIVE: a repeated one is known by its ledger line. */
 static void a_repeated_save_adds_no_second_ledger_line(void)
 {
     const char *id = import_new("0");
@@ -102,6 +102,30 @@ static void a_repeated_save_adds_no_second_ledger_line(void)
     json_auto_t *get = rig_get(id);
     CHECK(json_int_at(get, "ledger_count") == 2);
     CHECK(rig_record(id).steps[0].state == STATE_ACTIVE);
+    put_away(id);
+}
+
+/* An answer to a SAVE lets its call leave, so that nobody may mistake another intent for it: one under the same number
+ * that a holder wrote before a failover and that came late, or one of a beginning of the step that is over. */
+static void a_save_is_taken_for_stored_only_when_it_is(void)
+{
+    const char *id = import_new("0");
+    struct queue_held h = claim_one(S1, id);
+    char early_hash[65], hash[65];
+    AUTO_FREE char *early = chain_line("early", 1, "", early_hash);
+    AUTO_FREE char *line = chain_line("zero", 1, "", hash);
+    struct queue_item late = rig_item(&h, 0, OUTCOME_SAVE), save = late, again = rig_item(&h, 0, OUTCOME_RETRY);
+    late.journal = "{\"early\":1}";
+    late.ledger = early;
+    save.journal = "{\"seq\":1}";
+    save.ledger = line;
+    (void)send_one(S1, late, ACK_OK);
+    (void)send_one(S1, save, ACK_STALE);
+    CHECK(rig_number("HSTRLEN f:{0}:h %s/0", id) == (long long)strlen(late.journal));
+    (void)send_one(S1, late, ACK_ALREADY);
+    (void)send_one(S1, again, ACK_OK); /* the step is over, or begins anew: by a copy that came late, perhaps */
+    (void)send_one(S1, again, ACK_ALREADY);
+    (void)send_one(S1, late, ACK_STALE);
     put_away(id);
 }
 
@@ -397,6 +421,7 @@ int main(void)
     RUN(a_zombie_is_refused_at_every_write);
     RUN(a_lost_answer_is_sent_again_and_nothing_happens_twice);
     RUN(a_repeated_save_adds_no_second_ledger_line);
+    RUN(a_save_is_taken_for_stored_only_when_it_is);
     RUN(a_line_that_does_not_follow_is_refused);
     RUN(the_audit_sees_a_line_that_was_changed);
     RUN(a_record_that_the_rules_do_not_give_stops_the_import);

@@ -55,16 +55,23 @@ local OUTCOMES = {
     N = function() end,
 }
 
--- A step's ledger lines follow one another. A SAVE whose lines are stored already had arrived; a holder that is ahead of
--- what is stored wrote lines that a failover has lost: it must read again what is here, and say so in the chain.
-local function lines_answer(d, item)
+-- A step's ledger lines follow one another. A SAVE whose very lines are stored had arrived; another one's under the same
+-- number, as after a failover, tell of another intent. A holder that is ahead of what is stored wrote lines that a
+-- failover has lost: it must read again what is here, and say so in the chain.
+local function lines_answer(c, d, item)
     if not item.ledger or item.first == d.lines + 1 then
         return 'ok'
     end
-    return item.outcome == 'S' and item.first <= d.lines and 'already' or 'stale'
+    if item.outcome ~= 'S' or item.first > d.lines then
+        return 'stale'
+    end
+    local field = item.imp .. '/' .. item.step .. '>' .. item.first
+    return (c.f[field] or redis.call('HGET', c.h, field)) == item.ledger and 'already' or 'stale'
 end
 
-local function finish_answer(r, session, item)
+-- A step leaves ACTIVE, or is started again, within one hold only by the very finish that comes again. A SAVE comes too
+-- late then: its call leaves when it is taken, so it may not be taken for stored.
+local function finish_answer(c, r, session, item)
     if item.step >= r.count then
         return 'stale'
     end
@@ -73,13 +80,13 @@ local function finish_answer(r, session, item)
         d.claim_version < item.claim_version then
         return 'stale'
     elseif d.claim_version > item.claim_version or r.s[item.step] ~= ACTIVE then
-        return 'already'
+        return item.outcome == 'S' and 'stale' or 'already'
     end
-    return r.session == session and lines_answer(d, item) or 'stale'
+    return r.session == session and lines_answer(c, d, item) or 'stale'
 end
 
 local function finish(c, r, session, item)
-    local answer, i = finish_answer(r, session, item), item.step
+    local answer, i = finish_answer(c, r, session, item), item.step
     if answer ~= 'ok' then
         return answer
     end

@@ -37,8 +37,8 @@ static void on_done(void *arg, const struct http_response *r, const struct err *
     seen->body_bytes = r->body_bytes;
     (void)snprintf(seen->body, sizeof seen->body, "%s", r->body ? r->body : "");
     (void)snprintf(seen->headers, sizeof seen->headers, "%s", r->headers ? r->headers : "");
-    seen->sent = r->sent_unix_ms;
-    seen->received = r->received_unix_ms;
+    seen->sent = r->sent_boot_ms;
+    seen->received = r->received_boot_ms;
     seen->has_err = err != NULL;
     if (err)
         seen->err = *err;

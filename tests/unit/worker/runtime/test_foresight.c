@@ -228,7 +228,7 @@ static bool has_op(const struct step_def *def, const struct aws_op *wanted)
 static void the_plan_may_ask_all_that_later_steps_ask_and_write_nothing(void **state)
 {
     (void)state;
-    const struct step_def *plan = step_def_by_name("change_plan");
+    const struct step_def *plan = GOT(step_def_by_name("change_plan"));
     bool is_later = false;
     for (const struct aws_op *const *op = plan->ops; *op; op++)
         assert_false((*op)->mutates);

@@ -1,4 +1,6 @@
 /* Chunks: what a long walk keeps, who goes on from it, and when nobody may. */
+#include "tests/unit/test.h"
+
 #include "common/aws/services/sts.h"
 #include "fake_step_host.h"
 
@@ -99,7 +101,7 @@ static void the_next_worker_goes_on_behind_a_chunk(void **state)
     fake_claim(f, &input, false);
     fake_play(f);
     assert_null(fake_asked(f, "list"));
-    assert_string_equal(json_str_at(fake_asked(f, "kept/list")->args, "$blob"), "d1");
+    assert_string_equal(json_str_at(GOT(fake_asked(f, "kept/list"))->args, "$blob"), "d1");
     answer_of(f, "kept/list", json_make("[i,i]", 1, 2), 0);
     assert_null(fake_asked(f, "list"));
     answer_of(f, "rest", json_null(), 1);

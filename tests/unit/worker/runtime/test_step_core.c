@@ -1,4 +1,6 @@
 /* The step core against a host that the test drives: intents, settling, fresh reads, stops. */
+#include "tests/unit/test.h"
+
 #include "common/aws/services/sts.h"
 #include "fake_step_host.h"
 
@@ -83,6 +85,69 @@ static void saves_the_intent_before_the_call_leaves(void **state)
     assert_non_null(strstr(f->offered, "\"st\":\"intent\""));
     fake_let_save(f);
     assert_non_null(fake_asked(f, "make"));
+}
+
+/* The client refuses what it cannot sign in time: a new intent, with its own time, and nobody waits for a backoff. */
+static void a_write_that_did_not_leave_in_time_is_intended_anew(void **state)
+{
+    struct fake *f = *state;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    uint64_t intended = GOT(fake_asked(f, "make"))->intended_ms;
+    assert_int_equal(intended, f->now_ms);
+    f->now_ms += 11000;
+    assert_int_equal(step_call_age_ms(GOT(fake_asked(f, "make"))), 11000);
+    fake_refuse(f, "make", ERR_LEASE_LOST, APPLIED_NO, "");
+    assert_int_equal(GOT(fake_asked(f, "make"))->intended_ms, intended + 11000);
+    AUTO_FREE char *at = mem_printf("\"at\":%llu", (unsigned long long)intended + 11000);
+    assert_non_null(strstr(f->journal, at)); /* others see the new one before it leaves */
+    fake_answer(f, "make", thing());
+    fake_answer(f, "verify", thing());
+    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
+}
+
+static void a_write_that_never_leaves_in_time_ends_the_try(void **state)
+{
+    struct fake *f = *state;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    for (int i = 0; i <= STEP_INTENTS_AGAIN_MAX; i++)
+        fake_refuse(f, "make", ERR_LEASE_LOST, APPLIED_NO, "");
+    assert_int_equal(f->end.outcome, STEP_ENDED_RETRY);
+    assert_null(strstr(f->journal, "\"st\":\"intent\""));
+}
+
+static void a_step_that_stops_intends_nothing_anew(void **state)
+{
+    struct fake *f = *state;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    step_stop(f->step);
+    fake_play(f);
+    fake_refuse(f, "make", ERR_LEASE_LOST, APPLIED_NO, "");
+    assert_null(fake_asked(f, "make"));
+    assert_int_equal(f->end.outcome, STEP_ENDED_INTERRUPT);
+}
+
+/* By Redis's clock it may be older than our own stamp tells: what we know of that clock has two bounds. */
+static uint64_t a_second_later(void *self)
+{
+    return fake_now(self) + 1000;
+}
+
+static void an_intent_is_as_old_as_it_may_be(void **state)
+{
+    struct fake *f = *state;
+    f->host.latest_ms = a_second_later;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    assert_int_equal(step_call_age_ms(GOT(fake_asked(f, "make"))), 1000);
+    fake_answer(f, "make", thing());
+    assert_int_equal(step_call_age_ms(GOT(fake_asked(f, "verify"))), 0); /* a read has none */
 }
 
 static void ends_done_when_seen(void **state)
@@ -720,6 +785,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(saves_the_intent_before_the_call_leaves),
+        T(a_write_that_did_not_leave_in_time_is_intended_anew),
+        T(a_write_that_never_leaves_in_time_ends_the_try),
+        T(a_step_that_stops_intends_nothing_anew),
+        T(an_intent_is_as_old_as_it_may_be),
         T(ends_done_when_seen),
         T(grades_already_when_nothing_was_written),
         T(reads_are_asked_afresh_after_a_restart),

@@ -298,7 +298,7 @@ static void tax_is_put_once_and_waited_for(void **state)
     check_end(&h, STEP_ENDED_DONE, "");
     assert_int_equal(writes(&h), 1);
     assert_string_equal(json_str_at(h.result, "country"), "IE");
-    json_auto_t *patches = step_def_by_name("tax_profile")->expects(h.import, NULL, h.result);
+    json_auto_t *patches = GOT(step_def_by_name("tax_profile"))->expects(h.import, NULL, h.result);
     assert_string_equal(json_str_at(patches, "0.key"), "111122223333");
     put(&h, "tax:GetTaxRegistration", registration(&h, "Rejected"));
     fake_run(&h, step_def_by_name("tax_profile"));

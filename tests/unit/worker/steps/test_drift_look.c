@@ -9,8 +9,7 @@
 
 static void check_step(const char *file, const char *name)
 {
-    const struct step_def *def = step_def_by_name(name);
-    assert_non_null(def);
+    const struct step_def *def = GOT(step_def_by_name(name));
     for (const struct aws_op *const *op = def->ops; op && *op; op++)
         if ((*op)->mutates)
             fail_msg("%s only looks, and its step %s declares %s", file, name, (*op)->name);

@@ -101,7 +101,7 @@ static void a_role_is_made_once_and_read_back(void **state)
     assert_string_equal(json_str_at(h.result, "assumable"), "not observed");
     assert_true(str_ends(json_str_at(h.result, "role_value.policies.0"), ":policy/doitintl_cmp"));
 
-    json_auto_t *patches = step_def_by_name("role_cmp")->expects(h.import, NULL, h.result);
+    json_auto_t *patches = GOT(step_def_by_name("role_cmp"))->expects(h.import, NULL, h.result);
     assert_int_equal(json_array_size(patches), 2);
     assert_string_equal(json_str_at(patches, "0.section"), "iam.roles");
     assert_string_equal(json_str_at(patches, "0.op"), "add");
@@ -256,7 +256,7 @@ static void a_bucket_gets_all_five_settings(void **state)
     assert_int_equal(writes(&h), 6);
     assert_string_equal(h.asked[1], "s3:CreateBucket");
     assert_true(json_bool_at(h.result, "created"));
-    json_auto_t *patches = step_def_by_name("cur_bucket")->expects(h.import, NULL, h.result);
+    json_auto_t *patches = GOT(step_def_by_name("cur_bucket"))->expects(h.import, NULL, h.result);
     assert_string_equal(json_str_at(patches, "0.value.region"), "eu-west-1");
     mem_free(h.journal);
     h.journal = NULL;
