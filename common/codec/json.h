@@ -21,7 +21,7 @@ void json_digest(const json_t *value, char ret[65]);
 
 /* Path access, "a.b.c" or "a.0.b"; NULL / "" / 0 / false when absent or of another type. */
 const json_t *json_at(const json_t *value, const char *path);
-const char *json_str_at(const json_t *value, const char *path);                    /* "" when absent */
+NEVER_NULL const char *json_str_at(const json_t *value, const char *path);         /* "" when absent */
 const char *json_str_or(const json_t *value, const char *path, const char *other); /* `other` when absent */
 int64_t json_int_at(const json_t *value, const char *path);
 bool json_bool_at(const json_t *value, const char *path);
