@@ -3,6 +3,7 @@ the access that was made for us."""
 import json
 
 BOOTSTRAP = "OrgImportBootstrap"
+REJECTED = ("tax", "status")  # of the registration that was put back
 
 
 def reports(state):
@@ -11,7 +12,7 @@ def reports(state):
 
 
 def essence(state, without=()):
-    """`without`: (section, key) of the fingerprint that an undo lists as remainder."""
+    """`without`: what an undo lists as remainder, as remainder() gives it."""
     left = set(without)
     roles = {n: {k: v for k, v in r.items() if k != "usable_ms"} for n, r in state["iam"]["roles"].items()
              if n != BOOTSTRAP and ("iam.roles", n) not in left}
@@ -21,6 +22,8 @@ def essence(state, without=()):
     tax = json.loads(json.dumps(state.get("tax", {}).get("accounts", {})))
     for one in tax.values():
         one.pop("settles_ms", None)
+        if REJECTED in left:
+            one.pop("status", None)
     return {"organization": state["organization"], "accounts": state["accounts"], "tree": state["tree"], "org policies": state.get("policies"),
             "trusted": state.get("trusted_services"), "delegated": state.get("delegated"), "roles": roles, "users": users, "buckets": buckets,
             "iam policies": policies, "reports": {n: r for n, r in reports(state).items() if ("cur", n) not in left}, "tax": tax,
@@ -29,8 +32,10 @@ def essence(state, without=()):
 
 
 def remainder(view):
-    """What the undo of an import lists as still there: (section, key) of the fingerprint."""
-    return {(one["section"], one["key"]) for item in view["undo"]["remains"] for one in item.get("in", [])}
+    """What the undo of an import lists as still there: (section, key) of the fingerprint, and what no fingerprint holds."""
+    listed = view["undo"]["remains"]
+    return {(one["section"], one["key"]) for item in listed for one in item.get("in", [])} | {
+        REJECTED for item in listed if item.get("step") == "tax_profile" and "AWS rejected it" in item["what"]}
 
 
 def difference(a, b, where=""):
