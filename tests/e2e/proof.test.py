@@ -124,7 +124,7 @@ def check_back(was, now, ours, by_kind, where):
     """before + foreign: nothing differs but the part where somebody else changed something, and that is still there.
     `ours`: the part that this test changed, or None; `by_kind`: parts of which one may have changed by itself."""
     differing = [part for part in was if was[part] != now[part]]
-    where += (ours, by_kind, difference({part: was[part] for part in differing}, {part: now[part] for part in differing}))
+    where += (ours, by_kind, [difference(was[part], now[part], part) for part in differing])
     if ours:
         assert differing == [ours], where
     else:
@@ -195,7 +195,9 @@ def play(world):
             assert reply.status == 200, (world.view(one)["external_ref"], reply)
         asked = world.settled(some)
         # What nobody explained during the import, nobody explains now: the operator is asked, and about nothing else.
-        assert set(asked) <= {one for one in some if one in views and views[one]["verdict"] == "UNEXPLAINED"}, asked
+        wrong = [world.view(one) for one in asked if one not in views or views[one]["verdict"] != "UNEXPLAINED"]
+        assert not wrong, [(one["external_ref"], by_account[one["organization"]["management_account_id"]]["kind"], one["verdict"],
+                            disturbed.get(one["id"]), one["blocking"], one["error"]) for one in wrong]
         for one in asked:
             assert world.dispatcher.post("/v1/imports/%s:accept" % one, {"by": "test", "reason": "known"}).status == 200
         world.wait_for(some, lambda one: one["state"] != "undoing")
