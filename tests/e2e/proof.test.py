@@ -14,7 +14,7 @@ from world_essence import difference, essence, has_only_grown, remainder  # noqa
 
 ORGS = int(os.environ.get("ORGIMPORT_PROOF_ORGS") or (300 if os.environ.get("ORGIMPORT_FULL") else 0))
 SEED = int(os.environ.get("ORGIMPORT_PROOF_SEED") or 11)
-PATIENCE = 300 + 8 * ORGS
+PATIENCE = 240 + 2 * ORGS
 BEGAN = time.monotonic()
 # What somebody else does to things that are not ours, and in which part of a world it must still be seen at the end.
 ACTS = [
