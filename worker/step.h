@@ -77,8 +77,8 @@ const json_t *step_import(const struct step *s);              /* the import docu
 const char *step_var(const struct step *s, const char *path); /* step_import's "vars" by path; "" when absent */
 const json_t *step_result_of(const struct step *s, const char *step_name); /* NULL: not done (or skipped) */
 const json_t *step_signal(const struct step *s, const char *key); /* body of a signal to this step, NULL when none */
-/* A recorded write's facts, NULL when none. In an undo: what the forward run recorded; the undo's own writes are known
- * to step_call only. */
+/* A recorded write's facts, NULL when none. In an undo: what the forward run recorded, and the undo's own writes are
+ * known to step_call only; but for a step that runs again in an undo (runs_in_undo), which sees those of its own run. */
 const json_t *step_journal_facts(const struct step *s, const char *key);
 /* In an undo: when the forward run reached the step_now() of that key, 0 when it never did. */
 uint64_t step_did_at(const struct step *s, const char *key);

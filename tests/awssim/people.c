@@ -1,15 +1,18 @@
-/* The scripted customer and operator: a thread that reads the fleet's open tasks, does each in the world after a delay,
- * and says so.
+/* The scripted customers and operators: a thread that reads the fleet's open tasks; each is done in the world after a
+ * delay, and said so, by one of a few hands that work beside each other, as people do.
  *
  * Invariant: people touch worlds only through the admin endpoint of this same server, as separate requests, so that
- * worlds change in one thread. What they remember (who was asked what, when, how often) lives here and dies with the
- * run: asked again, they do it again. Oddness by kind: people_quirk(). */
+ * worlds change in one thread. What they remember (who was asked what, when, how often) lives here, is touched by the
+ * reading thread only, and dies with the run: asked again, they do it again. Oddness by kind: people_quirk(). */
 #include "people.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#define HANDS_MAX 8
+#define TASKS_PER_PAGE 100
 
 static struct {
     char self[256], fleet[256], token_file[1024], token[512];
@@ -304,19 +307,58 @@ static void memory_forget(void)
         json_object_del(people.memory, id);
 }
 
-static void do_task(const json_t *task)
+/* The tasks of one page whose time has come. */
+static struct {
+    struct person list[TASKS_PER_PAGE];
+    bool is_done[TASKS_PER_PAGE];
+    size_t count;
+    atomic_size_t next;
+} due;
+
+static void note_due(const json_t *task)
 {
     struct person p = {.task = task,
                        .task_id = svc_text(task, "id"),
                        .step = svc_text(task, "step"),
                        .import_id = svc_text(task, "import_id"),
                        .data = json_object_get(task, "data")};
-    if (p.task_id[0] == '\0' || !person_of_import(&p, p.import_id))
+    if (p.task_id[0] == '\0' || due.count >= TASKS_PER_PAGE || !person_of_import(&p, p.import_id))
         return;
-    if (!memory_due(p.task_id, p.kind, &p.tries))
-        return;
-    bool done = people_quirk(&p) || person_acts(&p);
-    memory_again(p.task_id, p.kind, done);
+    if (memory_due(p.task_id, p.kind, &p.tries))
+        due.list[due.count++] = p;
+}
+
+static void work_on(void)
+{
+    for (size_t i = due.next++; i < due.count && !people.stop; i = due.next++)
+        due.is_done[i] = people_quirk(&due.list[i]) || person_acts(&due.list[i]);
+}
+
+static void *hand_run(void *arg)
+{
+    (void)arg;
+    if (people_http_open(&people.stop)) {
+        work_on();
+        people_http_close();
+    }
+    return NULL;
+}
+
+/* One after the other, hundreds of people would wait for each other's requests: 2 a second on a busy machine. */
+static void do_due(void)
+{
+    pthread_t hands[HANDS_MAX];
+    size_t started = 0;
+    memset(due.is_done, 0, sizeof due.is_done);
+    due.next = 0;
+    while (started < HANDS_MAX && started + 1 < due.count && pthread_create(&hands[started], NULL, hand_run, NULL) == 0)
+        started++;
+    work_on();
+    for (size_t i = 0; i < started; i++)
+        pthread_join(hands[i], NULL);
+    for (size_t i = 0; i < due.count; i++)
+        memory_again(due.list[i].task_id, due.list[i].kind, due.is_done[i]);
+    due.count = 0;
 }
 
 static void do_tasks(void)
@@ -324,7 +366,8 @@ static void do_tasks(void)
     char after[200] = "", path[400];
     for (int page = 0; page < 1000 && !people.stop; page++) {
         long status;
-        (void)snprintf(path, sizeof path, "/v1/tasks?limit=100%s%s", after[0] ? "&starting_after=" : "", after);
+        (void)snprintf(path, sizeof path, "/v1/tasks?limit=%d%s%s", TASKS_PER_PAGE, after[0] ? "&starting_after=" : "",
+                       after);
         json_t *list = people_get(path, &status);
         const json_t *data = json_object_get(list, "data");
         size_t i;
@@ -332,7 +375,8 @@ static void do_tasks(void)
         if (status == 200)
             json_array_foreach (data, i, task)
                 if (!people.stop)
-                    do_task(task);
+                    note_due(task);
+        do_due();
         bool more = status == 200 && json_is_true(json_object_get(list, "has_more")) && json_array_size(data) > 0;
         const char *next = svc_text(list, "next");
         if (more)

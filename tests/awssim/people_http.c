@@ -1,5 +1,5 @@
 /* HTTP for the scripted people: JSON in, JSON out, one connection reused, against the dispatcher and this simulator's
- * own admin endpoint. Runs in the people's thread only. */
+ * own admin endpoint. Each thread of the people has its own. */
 #include "people.h"
 
 #include <curl/curl.h>
@@ -13,8 +13,8 @@ struct answer {
     size_t bytes;
 };
 
-static CURL *people_curl;
-static const atomic_bool *people_stopping;
+static _Thread_local CURL *people_curl;
+static _Thread_local const atomic_bool *people_stopping;
 
 /* Whoever stops the simulator does not wait for an answer that nobody gives any more. */
 static int watch(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)

@@ -9,9 +9,9 @@ import urllib.error
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from fleet import run, until  # noqa: E402
 from sim_world import PATIENCE, with_world  # noqa: E402
+from world_essence import difference, essence, remainder, reports  # noqa: E402
 
 ORGS = 40 if os.environ.get("ORGIMPORT_FULL") else 12
-BOOTSTRAP = "OrgImportBootstrap"
 # Each: what somebody else does, and what of it must still be there afterwards.
 EDITS = [
     ("foreign.attach_policy", {"role": "doitintl_cmp"}, lambda s: "doitintl_cmp" in s["iam"]["roles"]),
@@ -33,44 +33,6 @@ def act(world, account, what, args):
         return True
     except urllib.error.HTTPError:
         return False  # not possible yet: our role or bucket is not there
-
-
-def essence(state, without=()):
-    """What a customer would compare: without clocks, keys and the customer's own access for us. `without`: (section, key)
-    of the fingerprint that the undo lists as remainder."""
-    left = set(without)
-    roles = {n: {k: v for k, v in r.items() if k != "usable_ms"} for n, r in state["iam"]["roles"].items()
-             if n != BOOTSTRAP and ("iam.roles", n) not in left}
-    users = {n: {k: v for k, v in u.items() if k not in ("access_keys", "PasswordLastUsed")} for n, u in state["iam"]["users"].items()}
-    buckets = {n: {k: v for k, v in b.items() if k != "objects"} for n, b in state["s3"]["buckets"].items() if ("s3", n) not in left}
-    policies = {n: p for n, p in state["iam"]["policies"].items() if ("iam.policies", p["Arn"]) not in left}
-    tax = json.loads(json.dumps(state.get("tax", {}).get("accounts", {})))
-    for one in tax.values():
-        one.pop("settles_ms", None)
-    return {"organization": state["organization"], "accounts": state["accounts"], "tree": state["tree"], "org policies": state.get("policies"),
-            "trusted": state.get("trusted_services"), "delegated": state.get("delegated"), "roles": roles, "users": users, "buckets": buckets,
-            "iam policies": policies, "reports": {n: r for n, r in reports(state).items() if ("cur", n) not in left}, "tax": tax,
-            "payment": state.get("billing", {}).get("payment"), "root email": state["root"]["email"],
-            "root devices": sorted(d["SerialNumber"] for d in state["root"].get("mfa_devices", []))}
-
-
-def reports(state):
-    found = state.get("cur", {}).get("reports", {})
-    return {r["ReportName"]: r for r in found} if isinstance(found, list) else found
-
-
-def difference(a, b, where=""):
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted(set(a) | set(b), key=str):
-            found = difference(a.get(key), b.get(key), where + "/" + str(key))
-            if found:
-                return found
-        return None
-    return None if a == b else "%s: %.300r became %.300r" % (where, a, b)
-
-
-def remainder(view):
-    return {(one["section"], one["key"]) for item in view["undo"]["remains"] for one in item.get("in", [])}
 
 
 def settle(world, ids, what="undone"):

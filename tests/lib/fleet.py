@@ -1,8 +1,10 @@
 """A private fleet for tests of the dispatcher: redis-server on a unix socket, dispatchers, a stand-in worker.
 
-Standard library only. Everything lives in one temporary folder and dies with `close()`; nothing waits by time alone:
-`until()` asks again until it is so, or says what it saw last.
+Standard library only. Everything lives in one temporary folder and dies with `close()`, or with the test itself when it
+ends in another way (skipped, an error, SIGTERM); nothing waits by time alone: `until()` asks again until it is so, or says
+what it saw last.
 """
+import atexit
 import http.client
 import json
 import os
@@ -21,9 +23,13 @@ TASK = {"party": "customer", "title": "Hand over access", "actions": ["Open the 
         "second_person": False, "data": {}}
 
 
+class Skipped(SystemExit):
+    """Ends the program with 77, unless run() catches it: then only that test."""
+
+
 def skip(why):
     print("SKIPPED:", why)
-    sys.exit(1 if os.environ.get("REQUIRE_REDIS") == "1" else 77)
+    raise Skipped(1 if os.environ.get("REQUIRE_REDIS") == "1" else 77)
 
 
 def until(what, seconds=20, every=0.02):
@@ -157,7 +163,10 @@ class Fleet:
         self.socket = os.path.join(self.dir, "redis.sock")
         self.token_file, self.keys = os.path.join(self.dir, "token"), os.path.join(self.dir, "keys")
         self.script = os.path.join(self.dir, "script.json")
-        self.dispatchers, self.worker, self.count = [], None, 0
+        self.dispatchers, self.worker, self.redis, self.count = [], None, None, 0
+        self.others = []  # what World and SimFleet start beside us: it must not outlive the fleet
+        atexit.register(self.end_now)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the line before has its turn
         self.start_redis()
 
     def start_redis(self):
@@ -190,21 +199,26 @@ class Fleet:
         self.worker = subprocess.Popen([program, "unix://" + self.socket, str(self.shards), PLAYBOOK, self.script], stdout=subprocess.PIPE, text=True)
         assert self.worker.stdout.readline() == "ready\n"
 
+    def end_now(self):
+        """Ends what still runs, and takes the folder away: for whatever way out a test takes."""
+        for process in [*self.others, self.worker, *[one.process for one in self.dispatchers], self.redis]:
+            if process and process.poll() is None:
+                process.kill()
+                process.wait(10)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        atexit.unregister(self.end_now)
+
     def close(self, is_failed=False):
         try:
             for one in self.dispatchers:
                 if not one.log.closed and not is_failed:
                     one.stop()
-        finally:
-            for process in [self.worker, *[one.process for one in self.dispatchers], self.redis]:
-                if process and process.poll() is None:
-                    process.kill()
-                    process.wait(10)
             if is_failed:
                 for one in self.dispatchers:
                     print("----", one.log.name)
                     print(open(one.log.name, encoding="utf-8", errors="replace").read()[-6000:])
-            shutil.rmtree(self.dir, ignore_errors=True)
+        finally:
+            self.end_now()
 
 
 def every_import(dispatcher):
@@ -227,7 +241,7 @@ def request(ref, account, **more):
 
 def run(tests, bin_dir):
     """tests: functions, or (function, shards). Each gets a fleet of its own; all are run, logs of failures are shown."""
-    failed = []
+    failed, skipped = [], []
     for test in tests:
         test, shards = test if isinstance(test, tuple) else (test, 1)
         fleet = Fleet(bin_dir, shards)
@@ -235,6 +249,9 @@ def run(tests, bin_dir):
             test(fleet)
             fleet.close()
             print("ok  ", test.__name__)
+        except Skipped as why:
+            skipped.append(why.code)
+            fleet.close()
         except Exception as why:  # pylint: disable=broad-except
             import traceback
             traceback.print_exc()
@@ -242,5 +259,5 @@ def run(tests, bin_dir):
             failed.append(test.__name__)
             fleet.close(is_failed=True)
         sys.stdout.flush()
-    print("%d of %d failed" % (len(failed), len(tests)))
-    sys.exit(1 if failed else 0)
+    print("%d of %d failed, %d skipped" % (len(failed), len(tests), len(skipped)))
+    sys.exit(1 if failed else max(skipped, default=0))

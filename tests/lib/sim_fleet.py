@@ -30,6 +30,7 @@ class SimFleet:
              "--customers=" + self.customers, "--credentials=" + self.keys, "--operator-credentials=" + self.operator,
              "--worlds=" + self.worlds_file, "--people=" + self.url, "--people-token-file=" + fleet.token_file,
              "--people-delay-ms=%d" % people_delay_ms, *flags], stdout=self.sim_log, stderr=self.sim_log)
+        fleet.others.append(self.sim)
         until(lambda: os.path.exists(address) and os.path.exists(self.operator) and os.path.exists(self.worlds_file))
         self.endpoint = open(address, encoding="utf-8").read().strip()
         if not self.endpoint.startswith("http"):
@@ -44,6 +45,7 @@ class SimFleet:
              "--settle-ms=1600", "--call-timeout-ms=1500", "--poll-ms=200", "--name=w%d" % n,
              "--health-socket=" + os.path.join(self.fleet.dir, "w%d.sock" % n), "--shards=%d" % self.fleet.shards, *flags],
             stdout=log, stderr=log))
+        self.fleet.others.append(self.workers[-1])
 
     def cli(self, *words, timeout=90):
         return subprocess.run([os.path.join(self.fleet.bin, "orgimport"), *words, "--url=" + self.url,

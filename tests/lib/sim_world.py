@@ -34,6 +34,7 @@ class World:
              "--customers=" + self.customers, "--credentials=" + self.keys, "--operator-credentials=" + self.operator,
              "--people=http://" + self.dispatcher.address.replace("http://", ""), "--people-token-file=" + fleet.token_file,
              "--people-delay-ms=200", *flags], stdout=self.sim_log, stderr=self.sim_log)
+        fleet.others.append(self.sim)
         until(lambda: os.path.exists(address) and os.path.exists(self.operator))
         self.endpoint = open(address, encoding="utf-8").read().strip()
         if not self.endpoint.startswith("http"):
@@ -63,6 +64,7 @@ class World:
                  "--lease-ms=%d" % lease_ms, "--call-timeout-ms=1500", "--settle-ms=1600", "--poll-ms=200", "--name=w%d" % n,
                  "--health-socket=" + self.socket(n), "--shards=%d" % self.fleet.shards, *flags], stdout=file, stderr=file,
                 env=dict(os.environ, **(env or {}))))
+        self.fleet.others.append(self.workers[-1])
         return n
 
     def socket(self, n):

@@ -42,11 +42,20 @@ const json_t *step_signal(const struct step *s, const char *key)
     return json_object_get(s->in.signals, key);
 }
 
+static const json_t *recorded(const struct step *s, const char *key)
+{
+    if (!s->in.is_undo)
+        return journal_write(&s->journal, key);
+    if (!s->in.def->runs_in_undo)
+        return journal_forward(&s->journal, "keys", key);
+    AUTO_FREE char *own = mem_printf("undo/%s", key); /* as step_ask() names it */
+    return journal_write(&s->journal, own);
+}
+
 /* An open intent counts as made: undo looks at what is there, and takes away only what carries our mark. */
 const json_t *step_journal_facts(const struct step *s, const char *key)
 {
-    const json_t *entry = s->in.is_undo && !s->in.def->runs_in_undo ? journal_forward(&s->journal, "keys", key)
-                                                                    : journal_write(&s->journal, key);
+    const json_t *entry = recorded(s, key);
     if (!entry)
         return NULL;
     const json_t *facts = json_object_get(entry, "facts");

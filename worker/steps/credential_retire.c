@@ -66,6 +66,21 @@ static const char *user_of(struct step *s, const json_t *me)
     return strstr(arn, ":user/") && slash ? slash + 1 : handed_over(s, "user");
 }
 
+/* That we asked for the end of this key: kept beside the call itself, whose last answer may be that the key is dead, and
+ * a refusal leaves nothing in the journal. */
+static bool has_begun(struct step *s, const char *key_id)
+{
+    return *key_id && (step_journal_facts(s, retire_key_name(s, key_id)) ||
+                       str_eq(json_string_value(step_noted(s, "retiring")), key_id));
+}
+
+static const char *how_it_died(struct step *s, const char *key_id, bool did_it)
+{
+    if (did_it)
+        return is_deleting(s) ? "deleted" : "deactivated";
+    return has_begun(s, key_id) ? "dead after we asked for its end" : "dead before we retired it";
+}
+
 static enum step_result finish(struct step *s, const char *user, const char *key_id)
 {
     bool did_it = step_journal_facts(s, retire_key_name(s, key_id)) != NULL;
@@ -77,7 +92,7 @@ static enum step_result finish(struct step *s, const char *user, const char *key
     step_set(s, "closing", closing);
     step_set(s, "proof", json_make("{s:s,s:s}", "op", "sts:GetCallerIdentity", "answer", "InvalidClientTokenId"));
     step_set_str(s, "access_key_id", key_id);
-    step_set_str(s, "key", !did_it ? "dead before we retired it" : is_deleting(s) ? "deleted" : "deactivated");
+    step_set_str(s, "key", how_it_died(s, key_id, did_it));
     leave_user(s, user, key_id);
     step_grade(s, "probed");
     return STEP_DONE;
@@ -85,11 +100,11 @@ static enum step_result finish(struct step *s, const char *user, const char *key
 
 static enum step_result retire_key(struct step *s)
 {
-    const json_t *me = NULL, *alive = NULL;
+    const json_t *me = NULL, *alive = NULL, *answer = NULL;
     TRY(step_identity(s, &me));
     const char *first = handed_over(s, "access_key_id"), *key_id = json_str_or(me, "access_key_id", first);
     const char *user = user_of(s, me), *call = retire_key_name(s, key_id);
-    bool is_begun = *key_id && step_journal_facts(s, call) != NULL;
+    bool is_begun = has_begun(s, key_id);
     /* Dead is what AWS itself says of this very key, the first one or one that we began to retire. A key that cannot be
      * opened, signed with or found is not dead (P8). */
     bool is_known = *first && str_eq(json_str_at(me, "access_key_id"), key_id) && (str_eq(key_id, first) || is_begun);
@@ -108,7 +123,10 @@ static enum step_result retire_key(struct step *s)
     json_t *args = json_make("{s:s,s:s}", "UserName", user, "AccessKeyId", key_id);
     if (!is_deleting(s))
         json_put_str(args, "Status", "Inactive");
-    TRY(step_call(s, call, is_deleting(s) ? &iam_delete_access_key : &iam_update_access_key, args, NULL));
+    step_note(s, "retiring", json_string(key_id));
+    /* Refused with the key's own death: an earlier sending of the same call, whose answer was lost, was taken. */
+    TRY(step_try(s, call, is_deleting(s) ? &iam_delete_access_key : &iam_update_access_key, args,
+                 "InvalidClientTokenId", &answer));
     TRY(step_poll(s, "dead", &sts_get_caller_identity_retired, NULL, is_dead, NULL, DEAD_EVERY_MS, DEAD_DEADLINE_MS,
                   ERR_CREDENTIAL_ALIVE, &alive));
     return finish(s, user, key_id);

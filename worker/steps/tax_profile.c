@@ -216,6 +216,21 @@ static enum step_result undo_by_hand(struct step *s)
                .data = json_make("{s:s,s:b}", "account_id", step_var(s, "account_id"), "undo", 1)});
 }
 
+/* AWS verifies what is put back as it did ours, and may refuse it: no fingerprint holds that, so it is said here. */
+static void tell_rejected(struct step *s, const json_t *before, const json_t *now)
+{
+    if (!str_eq(json_str_at(now, "status"), "Rejected") || str_eq(json_str_at(before, "status"), "Rejected"))
+        return;
+    json_t *remains = json_array();
+    ownership_remains(remains,
+                      step_text(s, "tax registration %s: back as it was, and AWS rejected it (it was %s)",
+                                json_str_at(now, "registrationId"), json_str_or(before, "status", "not verified")),
+                      "customer",
+                      "Open https://us-east-1.console.aws.amazon.com/billing/home#/tax, compare the registration with "
+                      "the tax office's papers and save it again; if AWS goes on rejecting it, open a support case.");
+    step_set(s, "remains", remains);
+}
+
 static enum step_result undo(struct step *s)
 {
     const json_t *entry = json_at(step_import(s), "vars.tax.entry"), *facts = NULL, *answer = NULL;
@@ -228,6 +243,8 @@ static enum step_result undo(struct step *s)
     bool is_as_before = json_is_object(before) && tax_is_as(now, before);
     if (is_pending && (is_as_before || tax_is_as(now, entry)))
         return step_wait_aws(s, PENDING_EVERY_MS, "AWS is verifying the tax registration");
+    if (is_as_before)
+        tell_rejected(s, before, now);
     if (is_as_before || !tax_is_as(now, entry))
         return STEP_DONE; /* back already, or not ours any more */
     if (!json_is_object(before))

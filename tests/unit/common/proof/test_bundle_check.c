@@ -119,6 +119,23 @@ static void another_signer_is_found(void **state)
     bundle_report_done(&r);
 }
 
+/* Also where no key was given to compare with: what is unsigned is not "consistent, signer unpinned". */
+static void a_signature_of_something_else_is_found(void **state)
+{
+    (void)state;
+    static const unsigned char nothing[SIGN_BYTES];
+    json_auto_t *payload = good_payload(), *signature = sign_key_public(ours);
+    AUTO_FREE char *base64 = crypto_base64(nothing, sizeof nothing);
+    json_put_str(signature, "value", base64);
+    AUTO_STR struct str text;
+    str_init(&text, BUNDLE_BYTES_MAX);
+    bundle_write(payload, signature, &text);
+    struct bundle_report r;
+    bundle_check(text.data, text.len, NULL, &r);
+    assert_non_null(strstr(r.text, "the signature does not fit the payload"));
+    bundle_report_done(&r);
+}
+
 static void every_byte_counts(void **state)
 {
     (void)state;
@@ -388,6 +405,165 @@ static void an_answer_that_nobody_gave_is_found(void **state)
     small_free(&w);
 }
 
+/* Whether the fault is among all that the checker names, not only the first. */
+static void expect_among(const json_t *payload, const char *fault)
+{
+    AUTO_FREE char *bytes = sign(payload, ours);
+    struct bundle_report r;
+    bundle_check(bytes, strlen(bytes), our_public, &r);
+    AUTO_FREE char *all = json_text(r.problems);
+    bundle_report_done(&r);
+    if (!strstr(all, fault))
+        fail_msg("wanted: %s\ngot: %s", fault, all);
+}
+
+static void a_chain_of_no_step_is_found(void **state)
+{
+    (void)state;
+    struct small_import w;
+    small_make(&w);
+    small_append(&w, "role_extra", json_make("{s:s}", "kind", "save"));
+    expect(&w, "the ledger tells of a step `role_extra` that the playbook does not have");
+    small_free(&w);
+}
+
+static void a_grade_that_the_ledger_does_not_have_is_found(void **state)
+{
+    (void)state;
+    struct small_import w;
+    char digest[65];
+    small_make(&w);
+    json_t *facts = json_object_get(json_array_get(json_object_get(w.import, "steps"), 2), "result");
+    json_digest(facts, digest);
+    small_append(&w, "role_cmp",
+                 json_make("{s:s,s:{s:s,s:s,s:s}}", "kind", "outcome", "result", "outcome", "D", "grade",
+                           "attested+second_person", "result", digest));
+    expect(&w, "role_cmp: its grade is not what the ledger recorded");
+    small_free(&w);
+}
+
+static void a_step_that_never_ended_is_named_by_itself_and_by_who_needs_it(void **state)
+{
+    (void)state;
+    struct small_import w;
+    small_make(&w);
+    json_put_str(json_array_get(json_object_get(w.import, "steps"), 7), "state", "DONE");
+    json_auto_t *playbook = json_deep_copy(w.playbook);
+    json_array_append_new(json_object_get(json_array_get(json_object_get(playbook, "steps"), 2), "needs"),
+                          json_string("role_optional"));
+    json_auto_t *payload = small_payload(&w);
+    json_put(payload, "playbook", json_incref(playbook));
+    expect_among(payload, "role_optional is said to be done, and the ledger does not say so");
+    expect_among(payload, "role_cmp began, and role_optional never ended");
+    small_free(&w);
+}
+
+static void digests_of_a_fingerprint_are_made_again(void **state)
+{
+    (void)state;
+    json_auto_t *payload = good_payload();
+    json_put_str(json_object_get(json_object_get(json_object_get(payload, "fingerprints"), "before"), "digests"),
+                 "tree", "0000000000000000000000000000000000000000000000000000000000000000");
+    expect_among(payload, "the fingerprint before does not have the digests that it says");
+}
+
+static void a_step_that_ran_is_not_said_to_be_skipped(void **state)
+{
+    (void)state;
+    struct small_import w;
+    small_make(&w);
+    small_done(&w, "role_optional", "probed", json_make("{s:s}", "role", "made"));
+    json_put_str(json_array_get(json_object_get(w.import, "steps"), 7), "state", "SKIPPED");
+    json_auto_t *payload = small_payload(&w);
+    expect_among(payload, "role_optional is said not to have run, and the ledger has its end");
+    small_free(&w);
+}
+
+static void the_fingerprint_is_the_one_that_was_taken(void **state)
+{
+    (void)state;
+    json_auto_t *payload = good_payload(), *renamed = good_payload(), *other = small_print(true);
+    json_put_str(json_object_get(json_object_get(renamed, "fingerprints"), "before"), "root",
+                 json_str_at(other, "root"));
+    expect_among(renamed, "the fingerprint before does not have the digests that it says");
+    json_put(json_object_get(payload, "fingerprints"), "before", json_incref(other)); /* whole, and another */
+    expect_among(payload, "the fingerprint before is not the one that the step recorded");
+}
+
+/* With or without changes of others: the verdict says which, and the proof lists them. */
+static void the_verdict_s_name_fits_what_it_lists(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"PROVEN, and somebody else's changes are listed",
+                                         "PROVEN+FOREIGN, and no change of anybody else is listed"};
+    for (int is_foreign = 0; is_foreign < 2; is_foreign++) {
+        struct small_import w;
+        small_begin(&w);
+        w.verdict = is_foreign ? "PROVEN+FOREIGN" : "PROVEN";
+        json_t *after = small_print(true), *patches = small_patches();
+        json_auto_t *before = small_print(false);
+        json_t *proof = verdict_make(before, after, patches, NULL);
+        if (!is_foreign)
+            json_put(proof, "foreign",
+                     json_make("[{s:s,s:s,s:s,s:[{s:s}]}]", "section", "accounts", "key", "999900001111", "kind",
+                               "added", "events", "user", "alice"));
+        small_end(&w, after, patches, proof);
+        json_auto_t *payload = small_payload(&w);
+        expect_among(payload, faults[is_foreign]);
+        small_free(&w);
+    }
+}
+
+static void a_change_is_declared_by_who_did_it(void **state)
+{
+    (void)state;
+    struct small_import w;
+    small_begin(&w);
+    json_t *after = small_print(true), *patches = small_patches();
+    json_put_str(json_array_get(patches, 0), "step", "role_optional");
+    json_auto_t *before = small_print(false);
+    small_end(&w, after, patches, verdict_make(before, after, patches, NULL));
+    json_auto_t *payload = small_payload(&w);
+    expect_among(payload, "a change is declared by `role_optional`, which did not do anything");
+    small_free(&w);
+}
+
+static void an_import_that_is_over_has_an_end(void **state)
+{
+    (void)state;
+    json_auto_t *payload = good_payload();
+    json_put_int(json_object_get(payload, "import"), "ended_ms", 0);
+    expect_among(payload, "the import's end does not fit its state");
+}
+
+static void a_member_that_is_not_there_is_found(void **state)
+{
+    (void)state;
+    json_auto_t *payload = good_payload();
+    assert_int_equal(json_object_del(json_array_get(json_object_get(payload, "steps"), 7), "undo"), 0);
+    expect_among(payload, "a step has 7 members instead of 8");
+}
+
+static void a_member_in_place_of_another_is_found(void **state)
+{
+    (void)state;
+    json_auto_t *payload = good_payload();
+    json_t *step = json_array_get(json_object_get(payload, "steps"), 7);
+    assert_int_equal(json_object_del(step, "undo"), 0);
+    json_put(step, "undone", json_null());
+    expect_among(payload, "a step has a member `undone` that is not in the format");
+}
+
+static void closing_writes_that_nobody_made_are_found(void **state)
+{
+    (void)state;
+    struct small_import w;
+    small_make(&w);
+    small_done(&w, "credential_retire", "probed", json_make("{s:[s,s,s,s,s]}", "closing", "a", "b", "c", "d", "e"));
+    expect(&w, "closing writes are listed that the ledger does not have");
+    small_free(&w);
+}
+
 static void an_unfinished_import_proves_nothing(void **state)
 {
     (void)state;
@@ -418,6 +594,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_bundle_is_good),
         cmocka_unit_test(another_signer_is_found),
+        cmocka_unit_test(a_signature_of_something_else_is_found),
         cmocka_unit_test(every_byte_counts),
         cmocka_unit_test(every_part_is_bound_by_the_signature),
         cmocka_unit_test(even_the_right_signer_cannot_contradict_the_file),
@@ -428,6 +605,18 @@ int main(void)
         cmocka_unit_test(a_step_before_its_time_is_found),
         cmocka_unit_test(a_root_that_was_handed_out_binds_what_was_before),
         cmocka_unit_test(an_answer_that_nobody_gave_is_found),
+        cmocka_unit_test(a_chain_of_no_step_is_found),
+        cmocka_unit_test(a_grade_that_the_ledger_does_not_have_is_found),
+        cmocka_unit_test(a_step_that_never_ended_is_named_by_itself_and_by_who_needs_it),
+        cmocka_unit_test(digests_of_a_fingerprint_are_made_again),
+        cmocka_unit_test(a_step_that_ran_is_not_said_to_be_skipped),
+        cmocka_unit_test(the_fingerprint_is_the_one_that_was_taken),
+        cmocka_unit_test(the_verdict_s_name_fits_what_it_lists),
+        cmocka_unit_test(a_change_is_declared_by_who_did_it),
+        cmocka_unit_test(an_import_that_is_over_has_an_end),
+        cmocka_unit_test(a_member_that_is_not_there_is_found),
+        cmocka_unit_test(a_member_in_place_of_another_is_found),
+        cmocka_unit_test(closing_writes_that_nobody_made_are_found),
         cmocka_unit_test(an_unfinished_import_proves_nothing),
         cmocka_unit_test(rubbish_is_refused),
     };

@@ -130,6 +130,69 @@ static void a_rollback_names_what_was_lost(void **state)
     assert_true(problems_of(lines));
 }
 
+/* A forger can hash, too: what he changed fits itself, and not what is around it. */
+static void seal(json_t *line)
+{
+    char hash[65];
+    ledger_line_hash(line, hash);
+    json_put_str(line, "hash", hash);
+}
+
+static void a_line_follows_by_its_number_and_by_its_hash(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 2; which++) {
+        json_auto_t *lines = three_chains();
+        json_t *last = json_array_get(lines, 4);
+        if (which == 0)
+            json_put_int(last, "n", 7);
+        else
+            json_put_str(last, "prev", json_str_at(json_array_get(lines, 0), "hash"));
+        seal(last);
+        assert_int_equal(problems_of(lines), 1);
+    }
+}
+
+/* Without the name of its chain a line would pass for a decision of people. */
+static void a_line_of_no_chain_is_found(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *heads = json_object();
+    append(lines, heads, "", json_make("{s:s,s:s}", "kind", "decision", "what", "pause"));
+    json_t *line = append(lines, heads, "", json_make("{s:s,s:s}", "kind", "decision", "what", "accept"));
+    assert_int_equal(problems_of(lines), 0);
+    (void)json_object_del(line, "step");
+    seal(line);
+    assert_int_equal(problems_of(lines), 1);
+}
+
+/* Each of its four words must fit the place where it stands. */
+static void a_rollback_that_lies_in_one_word_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word, *text;
+        int number;
+    } lies[] = {{"kept_n", NULL, 0}, {"kept_hash", "", 0}, {"lost_n", NULL, 1}, {"lost_hash", "c0ffee", 0}};
+    for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+        json_auto_t *lines = json_array(), *heads = json_object();
+        json_t *first = append(lines, heads, "role_cmp", json_make("{s:s}", "kind", "intent"));
+        json_t *line =
+            append(lines, heads, "role_cmp",
+                   json_make("{s:s,s:{s:i,s:s,s:i,s:s}}", "kind", "rollback", "result", "lost_n", 2, "lost_hash",
+                             json_str_at(first, "hash"), "kept_n", 1, "kept_hash", json_str_at(first, "hash")));
+        assert_int_equal(problems_of(lines), 0);
+        json_t *result = json_object_get(line, "result");
+        if (lies[i].text)
+            json_put_str(result, lies[i].word, lies[i].text);
+        else
+            json_put_int(result, lies[i].word, lies[i].number);
+        seal(line);
+        if (problems_of(lines) != 1)
+            fail_msg("%s: believed", lies[i].word);
+    }
+}
+
 static void an_older_fence_is_found(void **state)
 {
     (void)state;
@@ -163,6 +226,9 @@ int main(void)
         cmocka_unit_test(every_leaf_that_changes_is_found),
         cmocka_unit_test(dropped_doubled_and_swapped_lines_are_found),
         cmocka_unit_test(a_rollback_names_what_was_lost),
+        cmocka_unit_test(a_line_follows_by_its_number_and_by_its_hash),
+        cmocka_unit_test(a_line_of_no_chain_is_found),
+        cmocka_unit_test(a_rollback_that_lies_in_one_word_is_found),
         cmocka_unit_test(an_older_fence_is_found),
         cmocka_unit_test(an_earlier_root_can_be_made_again),
     };

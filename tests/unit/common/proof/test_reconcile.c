@@ -140,6 +140,125 @@ static void a_write_that_a_rollback_names_is_known(void **state)
     assert_int_equal(count(without, "lacking"), 1);
 }
 
+/* Somebody who asked AWS whether a lost write is there, or whom AWS refused, makes no claim that needs an event. */
+static void what_was_settled_or_refused_needs_no_event(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    json_array_append_new(lines, line("intent", "create", "iam:CreateRole", 1000000, ""));
+    json_t *settled = line("answer", "create", "iam:CreateRole", 1400000, "");
+    json_put(settled, "result", json_make("{s:s}", "settled", "seen"));
+    json_array_append_new(lines, settled);
+    json_array_append_new(lines, line("intent", "tag", "iam:TagRole", 1000000, ""));
+    json_t *refused = line("answer", "tag", "iam:TagRole", 1000100, "");
+    json_put(refused, "result", json_make("{s:s,s:s}", "error", "aws.denied", "applied", "no"));
+    json_array_append_new(lines, refused);
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "writes"), 0);
+    assert_int_equal(count(r, "missing") + count(r, "late"), 0);
+    json_array_append_new(events, event("TagRole", 1000100, "r7")); /* and what was refused cannot have been taken */
+    json_auto_t *taken = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(taken, "lacking"), 1);
+}
+
+/* As long as a request may be under way, and as far as clocks may differ; not longer. */
+static void a_lost_answer_s_event_may_come_late_but_not_for_ever(void **state)
+{
+    (void)state;
+    static const struct {
+        int at_ms;
+        size_t lacking;
+    } cases[] = {{1000000 + 930000 + 300000, 0},
+                 {1000000 + 930000 + 300001, 1},
+                 {1000000 - 300000 - 1000, 0},
+                 {1000000 - 300000 - 1001, 1}};
+    for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+        const size_t k = i / 2;
+        json_auto_t *lines = json_array(), *events = json_array();
+        json_array_append_new(lines, line("intent", "create", "iam:CreateRole", 1000000, ""));
+        if (i % 2) { /* that nobody answered in time says nothing about when AWS did it */
+            json_t *maybe = line("answer", "create", "iam:CreateRole", 1020000, "");
+            json_put(maybe, "result", json_make("{s:s,s:s}", "error", "aws.unclear", "applied", "maybe"));
+            json_array_append_new(lines, maybe);
+        }
+        json_array_append_new(events, event("CreateRole", cases[k].at_ms, "r1"));
+        json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+        assert_int_equal(count(r, "lacking"), cases[k].lacking);
+    }
+}
+
+/* An answer ends the time in which its event may lie. */
+static void an_event_after_the_answer_is_another_call_s(void **state)
+{
+    (void)state;
+    for (int late_ms = 0; late_ms < 2; late_ms++) {
+        json_auto_t *lines = json_array(), *events = json_array();
+        wrote(lines, "create", "iam:CreateRole", 1000000, "r1");
+        json_array_append_new(events, event("CreateRole", 1000100 + 300000 + late_ms, ""));
+        json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+        assert_int_equal(count(r, "lacking"), late_ms);
+        assert_int_equal(count(r, "missing"), late_ms);
+    }
+}
+
+static void a_second_answer_to_one_intent_changes_nothing(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000000, "r1");
+    json_t *refused = line("answer", "create", "iam:CreateRole", 1000200, "r2");
+    json_put(refused, "result", json_make("{s:s,s:s}", "error", "aws.denied", "applied", "no"));
+    json_array_append_new(lines, refused);
+    json_array_append_new(events, event("CreateRole", 1000000, "r1"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "writes"), 1);
+    assert_int_equal(json_int_at(r, "matched"), 1);
+}
+
+/* The event of a refusal does not vouch for a write that the ledger says was taken. */
+static void a_refusal_is_no_event_of_a_write(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000000, "r1");
+    json_t *refused = event("CreateRole", 1000000, "r1");
+    json_put_str(refused, "error", "AccessDenied");
+    json_array_append_new(events, refused);
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "matched"), 0);
+    assert_int_equal(json_int_at(r, "refused"), 1);
+    assert_int_equal(count(r, "missing"), 1);
+}
+
+static void what_is_known_by_its_request_is_not_taken_by_name(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "one", "iam:CreateRole", 1000000, "r1");
+    json_array_append_new(lines, line("intent", "two", "iam:CreateRole", 1000000, "")); /* its answer was lost */
+    json_array_append_new(events, event("CreateRole", 1000000, ""));
+    json_array_append_new(events, event("CreateRole", 1000000, "r1"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(r, "matched"), 2);
+    assert_int_equal(json_int_at(r, "by_name"), 1);
+    json_array_append_new(events, event("CreateRole", 1000000, "r1")); /* an export that has an event twice */
+    json_auto_t *doubled = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(json_int_at(doubled, "matched"), 2);
+    assert_int_equal(count(doubled, "lacking"), 0);
+}
+
+/* The same call under another request id is another call. */
+static void another_request_is_not_the_one_that_was_written(void **state)
+{
+    (void)state;
+    json_auto_t *lines = json_array(), *events = json_array();
+    wrote(lines, "create", "iam:CreateRole", 1000000, "r1");
+    json_array_append_new(events, event("CreateRole", 1000000, "r9"));
+    json_auto_t *r = reconcile(&by_role, lines, events, NOW, LATE);
+    assert_int_equal(count(r, "missing"), 1);
+    assert_int_equal(count(r, "lacking"), 1);
+}
+
 static void refusals_stand_beside_the_write_that_was_taken(void **state)
 {
     (void)state;
@@ -223,6 +342,13 @@ int main(void)
         cmocka_unit_test(other_peoples_events_are_not_ours),
         cmocka_unit_test(a_lost_answer_matches_by_name_and_time_once),
         cmocka_unit_test(a_write_that_a_rollback_names_is_known),
+        cmocka_unit_test(what_was_settled_or_refused_needs_no_event),
+        cmocka_unit_test(a_lost_answer_s_event_may_come_late_but_not_for_ever),
+        cmocka_unit_test(an_event_after_the_answer_is_another_call_s),
+        cmocka_unit_test(a_second_answer_to_one_intent_changes_nothing),
+        cmocka_unit_test(a_refusal_is_no_event_of_a_write),
+        cmocka_unit_test(what_is_known_by_its_request_is_not_taken_by_name),
+        cmocka_unit_test(another_request_is_not_the_one_that_was_written),
         cmocka_unit_test(refusals_stand_beside_the_write_that_was_taken),
         cmocka_unit_test(writes_elsewhere_need_no_event_here),
         cmocka_unit_test(s3_events_have_names_of_their_own),

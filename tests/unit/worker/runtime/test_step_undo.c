@@ -19,8 +19,12 @@ FAKE_OP(op_delete, "x:Delete", true);
 static enum step_result run(struct step *s)
 {
     const json_t *thing = NULL;
-    if (step_is_undo(s)) /* only a step that runs again in an undo comes here */
+    if (step_is_undo(s)) { /* only a step that runs again in an undo comes here */
+        TRY(step_call(s, "again", &op_make, NULL, NULL));
+        step_set_str(s, "forward", json_str_at(step_journal_facts(s, "make"), "id"));
+        step_set_str(s, "own", json_str_at(step_journal_facts(s, "again"), "id"));
         return STEP_DONE;
+    }
     (void)step_now(s, "opened");
     TRY(step_call(s, "look", &op_get, NULL, &thing));
     if (json_is_null(thing))
@@ -152,15 +156,28 @@ static void a_forward_write_that_may_still_arrive_is_awaited(void **state)
     assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
 }
 
+/* Access, proof and the end of the access run once more, and know what they did this time, not what they did then. */
+static void a_step_that_runs_again_knows_its_own_writes(void **state)
+{
+    struct fake *f = *state;
+    struct err err = {0};
+    input.def = &def_again;
+    make(f);
+    input.is_undo = true;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "undo/again", json_make("{s:s}", "id", "made-again"));
+    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
+    json_auto_t *result = json_read(f->result, strlen(f->result), 0, &err);
+    assert_string_equal(json_str_at(result, "own"), "made-again");
+    assert_string_equal(json_str_at(result, "forward"), "");
+}
+
 static void a_step_without_an_undo_ends_at_once(void **state)
 {
     struct fake *f = *state;
     input.def = &def_plain;
     input.is_undo = true;
-    fake_claim(f, &input, false);
-    fake_play(f);
-    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
-    input.def = &def_again;
     fake_claim(f, &input, false);
     fake_play(f);
     assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
@@ -173,6 +190,7 @@ int main(void)
         T(an_undo_knows_what_was_made_and_writes_apart),
         T(an_undo_goes_on_after_a_kill),
         T(a_forward_write_that_may_still_arrive_is_awaited),
+        T(a_step_that_runs_again_knows_its_own_writes),
         T(a_step_without_an_undo_ends_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  * world: {"op name": facts, "op name|argument": facts, ...}. "argument" is the text of the call's first text argument,
  * or the region it was sent to; the more exact entry wins; an operation that is not there answers null (absent). A
  * value
- * {"$error": code} is an AWS error. Calls are answered in the order asked, one per turn. */
+ * {"$error": code} is an AWS error; with "$lost" nobody knows whether AWS did it. Calls are answered in the order asked, one per turn. */
 #pragma once
 
 #include "common/base/mem.h"
@@ -175,6 +175,8 @@ static void fake_answer(struct fake_host *h, struct step_call *call)
     struct err err = {0};
     if (code[0])
         (void)err_set(&err, ERR_AWS_DENIED, "AWS says %s", code);
+    if (json_bool_at(facts, "$lost"))
+        err.applied = APPLIED_MAYBE;
     if (h->on_answer)
         h->on_answer(h, call);
     step_answered(call, &(struct step_answer){.facts = code[0] ? NULL : facts,

@@ -476,6 +476,63 @@ static void a_replaced_key_is_left_to_its_owner(void **state)
     fake_done(&h);
 }
 
+static json_t *dead(const char *key_id)
+{
+    return json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", key_id, "origin",
+                     "sts:GetCallerIdentity 403 InvalidClientTokenId");
+}
+
+/* AWS took the call and its answer was lost: what is asked next is who we are, not the same again by a key that cannot
+ * sign any more. In an undo, too, where the key's end is recorded under a name of the undo's own. */
+static void a_lost_answer_is_learned_from_the_dead_key(void **state)
+{
+    (void)state;
+    for (int is_undo = 0; is_undo < 2; is_undo++) {
+        struct fake_host h;
+        setup(&h);
+        json_t *handed = json_make("{s:s,s:s}", "user", "orgimport", "access_key_id", "AKIA1");
+        json_put(h.results, "access_handover", handed);
+        if (is_undo)
+            h.undone = json_make("{s:O}", "access_handover", handed);
+        put(&h, "runtime:identity",
+            json_make("{s:b,s:s,s:s}", "ok", 1, "access_key_id", "AKIA2", "arn", "arn:aws:iam::111122223333:user/Two"));
+        put(&h, "sts:GetCallerIdentity/retired", json_make("{s:s}", "account", "111122223333"));
+        put(&h, "iam:DeleteAccessKey", json_make("{s:s,s:b}", "$error", "ServiceFailure", "$lost", 1));
+        h.on_answer = a_key_dies;
+        fake_run(&h, step_def_by_name("credential_retire"));
+        if (h.outcome == STEP_ENDED_SLEEP) { /* until the lost call is old enough to be settled */
+            h.now_ms += 400000;
+            put(&h, "runtime:identity", dead("AKIA2"));
+            fake_run(&h, step_def_by_name("credential_retire"));
+        }
+        check_end(&h, STEP_ENDED_DONE, "");
+        assert_int_equal(writes(&h), 1);
+        assert_string_equal(json_str_at(h.result, "key"), "deleted");
+        fake_done(&h);
+    }
+}
+
+/* The refusal may be all that is left of it: an earlier sending was taken, and AWS let the key live on for a moment. */
+static void a_refusal_by_the_key_s_own_death_is_no_failure(void **state)
+{
+    (void)state;
+    struct fake_host h;
+    setup(&h);
+    json_put(h.results, "access_handover", json_make("{s:s,s:s}", "user", "orgimport", "access_key_id", "AKIA1"));
+    put(&h, "runtime:identity",
+        json_make("{s:b,s:s,s:s}", "ok", 1, "access_key_id", "AKIA2", "arn", "arn:aws:iam::111122223333:user/Two"));
+    put(&h, "sts:GetCallerIdentity/retired", json_make("{s:s}", "account", "111122223333"));
+    put(&h, "iam:DeleteAccessKey", json_make("{s:s}", "$error", "InvalidClientTokenId"));
+    fake_run(&h, step_def_by_name("credential_retire"));
+    assert_int_equal(h.outcome, STEP_ENDED_SLEEP);
+    put(&h, "runtime:identity", dead("AKIA2"));
+    fake_run(&h, step_def_by_name("credential_retire"));
+    check_end(&h, STEP_ENDED_DONE, "");
+    assert_string_equal(json_str_at(h.result, "key"), "dead after we asked for its end");
+    assert_int_equal(json_array_size(json_object_get(h.result, "closing")), 0); /* nothing that the ledger lacks */
+    fake_done(&h);
+}
+
 static void the_role_route_has_nothing_to_retire(void **state)
 {
     (void)state;
@@ -508,6 +565,8 @@ int main(void)
         cmocka_unit_test(the_dead_key_is_the_proof),
         cmocka_unit_test(only_aws_says_that_a_key_is_dead),
         cmocka_unit_test(a_replaced_key_is_left_to_its_owner),
+        cmocka_unit_test(a_lost_answer_is_learned_from_the_dead_key),
+        cmocka_unit_test(a_refusal_by_the_key_s_own_death_is_no_failure),
         cmocka_unit_test(the_role_route_has_nothing_to_retire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
