@@ -212,8 +212,7 @@ def play(world):
                    BY_KIND.get(by_account[account]["kind"], ()), ([one["external_ref"] for one in some], by_account[account]["kind"]))
     tell("undo: %s" % {"%s %s" % key: n for key, n in ends.items()})
     assert not [key for key in ends if key[0] != "undone"], ends
-    audit = world.dispatcher.post("/v1/audit")
-    assert audit.status == 200 and audit.json["faults"] == [], audit
+    world.check_audit()
     for worker in workers:
         assert world.end(worker) == 0
 

@@ -319,7 +319,35 @@ static void leave(struct passage *p)
 
 static void tokens_granted(void *arg)
 {
-    leave(arg);
+    struct passage *p = arg;
+    later_cancel(TAKE(p->later));
+    leave(p);
+}
+
+/* Too old to be signed, and others wait behind it: its place goes to them, unused, and the step asks anew. With the
+ * place kept, a queue longer than that would spend every token on a call that is refused then. */
+static void waited_too_long(void *arg)
+{
+    struct passage *p = arg;
+    const struct session_tools *t = &p->gate->tools.session;
+    struct err err = {0};
+    p->later = NULL;
+    if (t->undraw)
+        t->undraw(t->draw_self, tokens_granted, p);
+    (void)err_set(&err, ERR_LEASE_LOST, "%s: its turn did not come while its intent was young", p->op->name);
+    passage_fail(p, &err);
+}
+
+static void wait_for_tokens(struct passage *p)
+{
+    struct gate *g = p->gate;
+    p->state = PASSAGE_TOKENS;
+    if (p->op->mutates && g->tools.sign_within_ms) {
+        uint64_t age_ms = env_boot_ms(g->tools.session.env) - p->began_boot_ms;
+        uint64_t left_ms = g->tools.sign_within_ms > age_ms ? g->tools.sign_within_ms - age_ms : 0;
+        p->later = later_add(g->tools.session.later, left_ms, waited_too_long, p);
+    }
+    g->tools.session.draw(g->tools.session.draw_self, p->identity->account_id, p->op, tokens_granted, p);
 }
 
 static void session_ready(void *arg, struct aws_identity *identity, const struct err *err)
@@ -341,8 +369,7 @@ static void session_ready(void *arg, struct aws_identity *identity, const struct
         leave(p);
         return;
     }
-    p->state = PASSAGE_TOKENS;
-    g->tools.session.draw(g->tools.session.draw_self, identity->account_id, p->op, tokens_granted, p);
+    wait_for_tokens(p);
 }
 
 static void fail_unconfigured(void *arg)

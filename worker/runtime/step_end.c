@@ -196,8 +196,23 @@ static void end_without_credentials(struct step *s, struct ending *e)
     }
 }
 
+/* Our own pacing kept the call back until it was too late to sign it: it never left, nothing failed, and no attempt is
+ * used up. Where the lease is really gone, whoever stores this is refused. */
+static void end_unsent(struct step *s, struct ending *e)
+{
+    e->end.outcome = STEP_ENDED_SLEEP;
+    e->end.delay_ms = backoff_ms(s);
+    e->end.party = PARTY_NONE;
+    if (*last_text(s, "code"))
+        e->error = mem_dup("");
+}
+
 static void end_failed(struct step *s, struct ending *e)
 {
+    if (s->err.code == ERR_LEASE_LOST && s->err.applied == APPLIED_NO) {
+        end_unsent(s, e);
+        return;
+    }
     e->end.err = &s->err;
     e->end.party = party_of(s->err.owner);
     json_auto_t *error = error_json(s, &s->err);

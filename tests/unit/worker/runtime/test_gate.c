@@ -70,6 +70,13 @@ static void draw(void *self, const char *account_id, const struct aws_op *op UNU
     uv_stop(&r->w.loop);
 }
 
+static void undraw(void *self, later_fn *go, void *arg)
+{
+    struct rig *r = self;
+    if (r->go == go && r->go_arg == arg)
+        r->go = NULL;
+}
+
 static bool may_write(void *self)
 {
     return !((const struct rig *)self)->is_halted;
@@ -125,7 +132,8 @@ static void begin(struct rig *r, const struct script_step *steps, size_t count)
                                            .keys_dir = "",
                                            .sim_credentials = r->keys,
                                            .draw_self = r,
-                                           .draw = draw},
+                                           .draw = draw,
+                                           .undraw = undraw},
                                .own = &r->own,
                                .sign_within_ms = SIGN_WITHIN_MS,
                                .call_timeout_ms = CALL_TIMEOUT_MS,
@@ -219,6 +227,25 @@ static void a_write_is_signed_soon_after_its_intent_or_not_at_all(void **state)
     assert_false(leaves_after(&op_own_write, SIGN_WITHIN_MS - 1, 1));
     assert_false(leaves_after(&op_own_write, SIGN_WITHIN_MS, 0));
     assert_false(leaves_after(&op_own_write, 1000000 * SIGN_WITHIN_MS, 0));
+}
+
+/* Hundreds of imports may wait for one account's tokens: who is too old goes, and takes none. */
+static void who_waits_too_long_gives_the_place_back(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {IDENTITY};
+    struct rig r;
+    begin(&r, steps, ARRAY_LEN(steps));
+    r.holds_tokens = true;
+    ask(&r, &op_own_write);
+    run_until_tokens_are_wanted(&r);
+    r.w.boot_ms += SIGN_WITHIN_MS;
+    run_until_answered(&r);
+    assert_int_equal(r.answer.err.code, ERR_LEASE_LOST);
+    assert_int_equal(r.answer.err.applied, APPLIED_NO);
+    assert_null(r.go);
+    assert_int_equal(r.w.server.request_count, 1);
+    end(&r);
 }
 
 /* Too little left of the lease: it waits for the next heartbeat, yet never past its intent's age. */
@@ -329,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_write_is_signed_soon_after_its_intent_or_not_at_all),
+        cmocka_unit_test(who_waits_too_long_gives_the_place_back),
         cmocka_unit_test(waiting_for_the_lease_does_not_stretch_it),
         cmocka_unit_test(a_halted_fleet_signs_no_write_and_goes_on_reading),
         cmocka_unit_test(refused_keys_of_our_own_are_read_again),

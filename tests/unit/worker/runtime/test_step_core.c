@@ -380,6 +380,21 @@ static void a_refused_write_leaves_no_trace_in_the_journal(void **state)
     assert_non_null(fake_asked(f, "make"));
 }
 
+/* Kept back by our own pacing until it was too late to sign it: no attempt is used up, or a long queue would fail all
+ * who wait in it. */
+static void a_write_that_never_left_is_no_failure(void **state)
+{
+    struct fake *f = *state;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    fake_refuse(f, "make", ERR_LEASE_LOST, APPLIED_NO, "");
+    assert_int_equal(f->end.outcome, STEP_ENDED_SLEEP);
+    assert_int_equal(f->end.party, PARTY_NONE);
+    assert_null(f->end.err);
+    assert_null(strstr(f->journal, "\"st\":"));
+}
+
 static void a_read_that_fails_for_a_moment_is_asked_again_alone(void **state)
 {
     struct fake *f = *state;
@@ -805,6 +820,7 @@ int main(void)
         T(our_own_lost_answer_is_sent_again_when_absent),
         T(lost_answers_end_the_try_at_last),
         T(a_refused_write_leaves_no_trace_in_the_journal),
+        T(a_write_that_never_left_is_no_failure),
         T(a_read_that_fails_for_a_moment_is_asked_again_alone),
         T(backs_off_with_jitter_below_the_cap),
         T(dead_credentials_make_the_step_wait_for_the_customer),
