@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 static _Atomic uint64_t boot_ms = 100000;
-static _Atomic uint32_t beats;
+static _Atomic uint32_t beats, rounds;
 static _Atomic bool says_gone, says_halted, says_nonsense;
 static char path[108];
 static int listener;
@@ -43,6 +43,7 @@ static void serve(void *arg)
     while (fd >= 0 && (n = read(fd, bytes, sizeof bytes - 1)) > 0) {
         bytes[n] = 0;
         if (strstr(bytes, "HEXISTS")) {
+            atomic_fetch_add(&rounds, 1);
             say(fd, atomic_load(&says_nonsense) ? "+what\r\n" : atomic_load(&says_halted) ? ":1\r\n" : ":0\r\n");
             continue;
         }
@@ -99,6 +100,7 @@ static int setup(void **state)
                                    .news = news,
                                    .arg = r};
     assert_int_equal(beat_start(&r->loop, &options, &r->beat, &err), 0);
+    beat_set_busy(r->beat, 0, true);
     *state = r;
     return 0;
 }
@@ -134,6 +136,30 @@ static void counts_the_lease_from_before_the_beat(void **state)
     assert_int_equal(atomic_load(&s->held), 5);
     (void)uv_run(&r->loop, UV_RUN_ONCE);
     assert_true(r->news > 0);
+}
+
+static void wait_for_rounds(uint32_t more)
+{
+    uint32_t until = atomic_load(&rounds) + more;
+    for (int i = 0; i < 20000 && atomic_load(&rounds) < until; i++)
+        (void)usleep(500);
+    assert_true(atomic_load(&rounds) >= until);
+}
+
+/* Here an idle shard is beaten in one of 2,000 rounds. */
+static void an_idle_shard_is_beaten_as_its_lease_needs_and_a_busy_one_at_once(void **state)
+{
+    struct rig *r = *state;
+    struct beat_shard *s = beat_shard(r->beat, 0);
+    atomic_store(&s->session, 7);
+    wait_for_beats(2);
+    beat_set_busy(r->beat, 0, false);
+    wait_for_rounds(2); /* the round under way ends */
+    uint32_t had = atomic_load(&beats);
+    wait_for_rounds(50);
+    assert_true(atomic_load(&beats) <= had + 1);
+    beat_set_busy(r->beat, 0, true);
+    wait_for_beats(50);
 }
 
 static void withholds_the_beat_when_the_loop_is_silent(void **state)
@@ -204,6 +230,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counts_the_lease_from_before_the_beat, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_idle_shard_is_beaten_as_its_lease_needs_and_a_busy_one_at_once, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(withholds_the_beat_when_the_loop_is_silent, setup, teardown),
         cmocka_unit_test_setup_teardown(tells_that_the_session_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_halt_is_known_with_the_next_beat, setup, teardown),
