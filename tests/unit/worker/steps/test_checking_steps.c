@@ -533,6 +533,30 @@ static void a_refusal_by_the_key_s_own_death_is_no_failure(void **state)
     fake_done(&h);
 }
 
+/* The import failed because its user may do too little, this too: its undo ends, and says that the key lives. */
+static void a_key_that_may_not_end_itself_is_left_to_its_owner_by_an_undo(void **state)
+{
+    (void)state;
+    for (int is_undo = 0; is_undo < 2; is_undo++) {
+        struct fake_host h;
+        setup(&h);
+        json_t *handed = json_make("{s:s,s:s}", "user", "orgimport", "access_key_id", "AKIA1");
+        json_put(h.results, "access_handover", handed);
+        if (is_undo)
+            h.undone = json_make("{s:O}", "access_handover", handed);
+        put(&h, "sts:GetCallerIdentity/retired", json_make("{s:s}", "account", "111122223333"));
+        put(&h, "iam:DeleteAccessKey", json_make("{s:s}", "$error", "AccessDenied"));
+        fake_run(&h, step_def_by_name("credential_retire"));
+        check_end(&h, is_undo ? STEP_ENDED_DONE : STEP_ENDED_FAIL, is_undo ? "" : "aws.denied");
+        if (is_undo) {
+            assert_string_equal(json_str_at(h.result, "key"), "alive: left to its owner");
+            assert_string_equal(json_str_at(h.result, "remains.0.command"),
+                                "aws iam delete-access-key --user-name orgimport --access-key-id AKIA1");
+        }
+        fake_done(&h);
+    }
+}
+
 static void the_role_route_has_nothing_to_retire(void **state)
 {
     (void)state;
@@ -567,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_replaced_key_is_left_to_its_owner),
         cmocka_unit_test(a_lost_answer_is_learned_from_the_dead_key),
         cmocka_unit_test(a_refusal_by_the_key_s_own_death_is_no_failure),
+        cmocka_unit_test(a_key_that_may_not_end_itself_is_left_to_its_owner_by_an_undo),
         cmocka_unit_test(the_role_route_has_nothing_to_retire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
