@@ -78,7 +78,8 @@ const char *step_var(const struct step *s, const char *path); /* step_import's "
 const json_t *step_result_of(const struct step *s, const char *step_name); /* NULL: not done (or skipped) */
 const json_t *step_signal(const struct step *s, const char *key); /* body of a signal to this step, NULL when none */
 /* A recorded write's facts, NULL when none. In an undo: what the forward run recorded, and the undo's own writes are
- * known to step_call only; but for a step that runs again in an undo (runs_in_undo), which sees those of its own run. */
+ * known to step_call only; but for a step that runs again in an undo (runs_in_undo), which sees those of its own run.
+ */
 const json_t *step_journal_facts(const struct step *s, const char *key);
 /* In an undo: when the forward run reached the step_now() of that key, 0 when it never did. */
 uint64_t step_did_at(const struct step *s, const char *key);

@@ -3,7 +3,8 @@
  * world: {"op name": facts, "op name|argument": facts, ...}. "argument" is the text of the call's first text argument,
  * or the region it was sent to; the more exact entry wins; an operation that is not there answers null (absent). A
  * value
- * {"$error": code} is an AWS error; with "$lost" nobody knows whether AWS did it. Calls are answered in the order asked, one per turn. */
+ * {"$error": code} is an AWS error; with "$lost" nobody knows whether AWS did it. Calls are answered in the order
+ * asked, one per turn. */
 #pragma once
 
 #include "common/base/mem.h"
