@@ -25,4 +25,4 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0} UBSAN_OPTIO
 export ORGIMPORT_FULL=$full
 [ -z "$full" ] || bash tests/tools/full.sh
 echo "== tests"
-exec ctest --test-dir .build/asan -j "$(nproc)" --output-on-failure --no-tests=error "$@"
+exec ctest --test-dir .build/asan -j "$(($(nproc) + 1))" --output-on-failure --no-tests=error "$@"

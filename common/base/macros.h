@@ -6,9 +6,8 @@
 
 #define NODISCARD __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NEVER_NULL __attribute__((returns_nonnull))
-#define UNUSED __attribute__((unused))
 #define NEVER_NULL __attribute__((returns_nonnull)) /* or an inlined str_eq() lets the compiler doubt it */
+#define UNUSED __attribute__((unused))
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
