@@ -149,7 +149,7 @@ int redis_target_tls(const struct redis_target *t, const struct redis_address *a
     bool is_address = inet_pton(AF_INET, at->host, bytes) == 1 || inet_pton(AF_INET6, at->host, bytes) == 1;
     int named = is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, at->host) : SSL_set1_host(ssl, at->host);
     if (named == 1 && !is_address)
-        named = (int)SSL_set_tlsext_host_name(ssl, at->host);
+        named = (int)SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)at->host);
     if (named != 1) {
         SSL_free(ssl);
         return tls_fault(err, "naming the host");

@@ -76,7 +76,7 @@ static struct model_import *in_slot(uint32_t group, uint64_t slot)
         if (im->exists && im->r.group == group && im->place == PLACE_RING && im->slot == slot)
             return im;
     }
-    CHECK(!"a number of a queue that nobody has");
+    rig_fail(__FILE__, __LINE__, "a number of a queue that nobody has");
     return NULL;
 }
 
