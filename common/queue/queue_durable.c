@@ -272,6 +272,7 @@ static struct promise *take_made(struct queue_primary *p)
 static void ask_replicas(struct queue_primary *p);
 
 /* A fault means that the connection is gone: what was made on it meanwhile is as little known. */
+// NOLINTNEXTLINE(misc-no-recursion): one round deep: what was made meanwhile is asked for once
 static void asked(struct queue_primary *p, const struct err *fault)
 {
     struct queue *q = queue_ref(p->q);
@@ -297,6 +298,7 @@ static void on_waited(void *arg, const struct err *fault, const redisReply *repl
     asked(p, fault);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): one round deep: what was made meanwhile is asked for once
 static void wait_replicas(struct queue_primary *p)
 {
     p->waiting = take_made(p);
@@ -323,6 +325,7 @@ static void on_replicas(void *arg, const struct err *fault, const redisReply *re
     wait_replicas(p);
 }
 
+// NOLINTNEXTLINE(misc-no-recursion): one round deep: what was made meanwhile is asked for once
 static void ask_replicas(struct queue_primary *p)
 {
     p->is_asking = true;

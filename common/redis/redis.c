@@ -129,29 +129,32 @@ void queue_drop(struct redis *r, uint64_t age_ms)
 
 /* ---- Sending ------------------------------------------------------------------------------------------------------
  */
-static int pending_new(struct redis *r, unsigned route, char *command, long long len, redis_reply_fn *done, void *arg,
-                       struct pending **ret, struct err *err)
+/* NULL with `err`; takes `command` in any case. */
+static struct pending *pending_new(struct redis *r, unsigned route, char *command, long long len, redis_reply_fn *done,
+                                   void *arg, struct err *err)
 {
-    if (len < 0)
-        return err_set(err, ERR_REDIS, "a command could not be put into words");
+    if (len < 0) {
+        (void)err_set(err, ERR_REDIS, "a command could not be put into words");
+        return NULL;
+    }
     if (r->is_closing || r->pending_count >= PENDING_MAX) {
         redisFreeCommand(command);
-        return err_set(err, ERR_REDIS, r->is_closing ? "the connection is closing" : "too many commands are waiting");
+        (void)err_set(err, ERR_REDIS, r->is_closing ? "the connection is closing" : "too many commands are waiting");
+        return NULL;
     }
     struct pending *p = MEM_NEW(struct pending);
     *p = (struct pending){.owner = r, .done = done, .arg = arg, .command = command, .len = (size_t)len};
     p->queued_ms = uv_now(r->loop);
     p->route = route;
     r->pending_count++;
-    *ret = p;
-    return 0;
+    return p;
 }
 
 static int send_command(struct redis *r, unsigned route, char *command, long long len, redis_reply_fn *done, void *arg,
                         struct err *err)
 {
-    struct pending *p;
-    if (pending_new(r, route, command, len, done, arg, &p, err))
+    struct pending *p = pending_new(r, route, command, len, done, arg, err);
+    if (!p)
         return -1;
     pending_send(p);
     return 0;
@@ -175,10 +178,10 @@ int redis_send_to(struct redis *r, unsigned route, int argc, const char *const *
 int redis_send_once(struct redis *r, unsigned route, int argc, const char *const *argv, const size_t *lens,
                     redis_reply_fn *done, void *arg, struct err *err)
 {
-    struct pending *p;
     char *command = NULL;
     long long len = format(&command, argc, argv, lens);
-    if (pending_new(r, route, command, len, done, arg, &p, err))
+    struct pending *p = pending_new(r, route, command, len, done, arg, err);
+    if (!p)
         return -1;
     p->is_once = true;
     pending_send(p);
@@ -204,11 +207,11 @@ int redis_sendf(struct redis *r, redis_reply_fn *done, void *arg, struct err *er
 int redis_send_back(struct redis *r, int argc, const char *const *argv, const size_t *lens, redis_reply_fn *done,
                     void *arg, struct err *err)
 {
-    struct pending *p;
     struct link *l = r->answering;
     char *command = NULL;
     long long len = format(&command, argc, argv, lens);
-    if (pending_new(r, REDIS_ANY, command, len, done, arg, &p, err))
+    struct pending *p = pending_new(r, REDIS_ANY, command, len, done, arg, err);
+    if (!p)
         return -1;
     p->is_once = true;
     if (l && l->state == LINK_UP && link_send(l, p))

@@ -1,6 +1,7 @@
 /* Sets up TLS with the host's name checked, says how a connection is greeted, and makes one that blocks. */
 #include "common/redis/redis_target.h"
 
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/base/secret.h"
 #include "common/base/str.h"
@@ -155,6 +156,7 @@ int redis_target_tls(const struct redis_target *t, const struct redis_address *a
         return tls_fault(err, "naming the host");
     }
     /* hiredis owns `ssl` from here on success only. */
+    ASSERT(ctx);
     if (redisInitiateSSL(ctx, ssl) != REDIS_OK) {
         if (!ctx->privctx)
             SSL_free(ssl);

@@ -256,7 +256,7 @@ static unsigned watched_sockets(void)
     unsigned found = 0;
     for (int fd = 3; fd < 256; fd++) {
         int is_kept = 0, user_ms = 0;
-        struct sockaddr_in peer;
+        struct sockaddr_in peer = {0};
         socklen_t len = sizeof peer, size = sizeof is_kept;
         if (getpeername(fd, (struct sockaddr *)&peer, &len) || peer.sin_family != AF_INET)
             continue;
