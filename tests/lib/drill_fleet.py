@@ -9,7 +9,7 @@ import tempfile
 from fleet import SOURCE, skip, until
 
 PLAYBOOK = os.path.join(SOURCE, "tests/drill/playbooks/drill-mixed.json")
-SETTLE_MS = 1600
+SETTLE_MS, SIGN_WITHIN_MS = 1600, 1000  # the second as the worker has it with a simulated AWS
 WRITES = 10  # of one import of that playbook
 
 
@@ -82,7 +82,7 @@ class DrillFleet:
     def check(self):
         """Nothing lost, nothing twice: ids, steps and effects against what the playbook says."""
         return self.tool("chaos_check", "--ids=" + self.file("ids"), "--effects=" + self.file("effects"), "--playbook=" + PLAYBOOK,
-                         "--settle-ms=%d" % SETTLE_MS)
+                         "--settle-ms=%d" % SETTLE_MS, "--sign-within-ms=%d" % SIGN_WITHIN_MS)
 
     def wait_done(self, seconds=60):
         until(lambda: all(one.poll() is not None for one in self.submitting), seconds)
