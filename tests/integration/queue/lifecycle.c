@@ -253,8 +253,10 @@ static void a_lost_claim_is_found_by_the_list(void)
     struct queue_beat beat;
     struct err err;
     struct rig_turn t;
+    /* A bell that nobody heard: the beat tells that somebody waits. */
+    CHECK(queue_beat(rig.plain, "f", 0, S1, 1000000, &beat, &err) == 0 && beat.held == 0 && beat.ring == 1);
     (void)claim_one(S1, id); /* the reply is lost: forget it */
-    CHECK(queue_beat(rig.plain, "f", 0, S1, 1000000, &beat, &err) == 0 && beat.held == 1);
+    CHECK(queue_beat(rig.plain, "f", 0, S1, 1000000, &beat, &err) == 0 && beat.held == 1 && beat.ring == 0);
     CHECK_OK(rig_session_list(S1, &t));
     CHECK(!t.is_gone && t.claim_count == 1 && str_eq(t.claims[0].import_id, id));
     (void)send_one(S1, rig_item(&t.claims[0], 0, OUTCOME_DONE), ACK_OK);

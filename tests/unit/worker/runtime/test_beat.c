@@ -50,7 +50,7 @@ static void answer(int fd)
             continue;
         }
         say(fd,
-            atomic_load(&says_gone) ? "*5\r\n:1\r\n:0\r\n:0\r\n:0\r\n:0\r\n" : "*5\r\n:0\r\n:5\r\n:0\r\n:0\r\n:0\r\n");
+            atomic_load(&says_gone) ? "*5\r\n:1\r\n:0\r\n:0\r\n:0\r\n:0\r\n" : "*5\r\n:0\r\n:5\r\n:0\r\n:3\r\n:77\r\n");
         atomic_fetch_add(&beats, 1);
     }
 }
@@ -142,6 +142,8 @@ static void counts_the_lease_from_before_the_beat(void **state)
     wait_for_beats(2);
     assert_int_equal(atomic_load(&s->lease_until), 130000);
     assert_int_equal(atomic_load(&s->held), 5);
+    assert_int_equal(atomic_load(&s->ring), 3);
+    assert_int_equal(atomic_load(&s->next_due_ms), 77);
     (void)uv_run(&r->loop, UV_RUN_ONCE);
     assert_true(r->news > 0);
 }
