@@ -69,9 +69,9 @@ struct aws_call *aws_call(struct aws_client *client, const struct aws_call_input
 void aws_call_cancel(struct aws_call *call); /* no callback afterwards */
 /* The lease was renewed: a call that still waits for its turn may leave until then. */
 void aws_call_leave_before(struct aws_call *call, uint64_t boot_ms);
-/* How long until a call of that family may leave (0: now): the buckets, for a step runtime that wants to know. */
 /* What time it is at AWS, as far as its answers told; our wall clock before the first. Never ahead of AWS's own. */
 uint64_t aws_client_now_ms(const struct aws_client *client);
+/* How long until a call of that family may leave (0: now): the buckets, for a step runtime that wants to know. */
 uint32_t aws_client_wait_ms(const struct aws_client *client, const char *rate_key, const struct aws_op *op);
 
 struct aws_client_stats {

@@ -309,6 +309,16 @@ const char *json_str_at(const json_t *value, const char *path)
     return json_str_or(value, path, "");
 }
 
+const json_t *json_find_nocase(const json_t *list, const char *path, const char *text)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
+        if (strcasecmp(json_str_at(one, path), text) == 0)
+            return one;
+    return NULL;
+}
+
 int64_t json_int_at(const json_t *value, const char *path)
 {
     return (int64_t)json_integer_value(json_at(value, path));

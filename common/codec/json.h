@@ -23,6 +23,8 @@ void json_digest(const json_t *value, char ret[65]);
 const json_t *json_at(const json_t *value, const char *path);
 NEVER_NULL const char *json_str_at(const json_t *value, const char *path);         /* "" when absent */
 const char *json_str_or(const json_t *value, const char *path, const char *other); /* `other` when absent */
+/* The first element whose text at `path` is `text`, but for the case of letters; NULL when there is none. */
+const json_t *json_find_nocase(const json_t *list, const char *path, const char *text);
 int64_t json_int_at(const json_t *value, const char *path);
 bool json_bool_at(const json_t *value, const char *path);
 bool json_has(const json_t *value, const char *path);

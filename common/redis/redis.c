@@ -150,37 +150,30 @@ static struct pending *pending_new(struct redis *r, unsigned route, char *comman
     return p;
 }
 
-static int send_command(struct redis *r, unsigned route, char *command, long long len, redis_reply_fn *done, void *arg,
-                        struct err *err)
+static struct pending *pending_words(struct redis *r, unsigned route, int argc, const char *const *argv,
+                                     const size_t *lens, redis_reply_fn *done, void *arg, struct err *err)
 {
-    struct pending *p = pending_new(r, route, command, len, done, arg, err);
+    char *command = NULL;
+    const char **plain; /* hiredis forgot one const */
+    memcpy(&plain, &argv, sizeof plain);
+    long long len = redisFormatCommandArgv(&command, argc, plain, lens);
+    return pending_new(r, route, command, len, done, arg, err);
+}
+
+int redis_send_to(struct redis *r, unsigned route, int argc, const char *const *argv, const size_t *lens,
+                  redis_reply_fn *done, void *arg, struct err *err)
+{
+    struct pending *p = pending_words(r, route, argc, argv, lens, done, arg, err);
     if (!p)
         return -1;
     pending_send(p);
     return 0;
 }
 
-static long long format(char **ret, int argc, const char *const *argv, const size_t *lens)
-{
-    const char **plain; /* hiredis forgot one const */
-    memcpy(&plain, &argv, sizeof plain);
-    return redisFormatCommandArgv(ret, argc, plain, lens);
-}
-
-int redis_send_to(struct redis *r, unsigned route, int argc, const char *const *argv, const size_t *lens,
-                  redis_reply_fn *done, void *arg, struct err *err)
-{
-    char *command = NULL;
-    long long len = format(&command, argc, argv, lens);
-    return send_command(r, route, command, len, done, arg, err);
-}
-
 int redis_send_once(struct redis *r, unsigned route, int argc, const char *const *argv, const size_t *lens,
                     redis_reply_fn *done, void *arg, struct err *err)
 {
-    char *command = NULL;
-    long long len = format(&command, argc, argv, lens);
-    struct pending *p = pending_new(r, route, command, len, done, arg, err);
+    struct pending *p = pending_words(r, route, argc, argv, lens, done, arg, err);
     if (!p)
         return -1;
     p->is_once = true;
@@ -201,16 +194,18 @@ int redis_sendf(struct redis *r, redis_reply_fn *done, void *arg, struct err *er
     va_start(ap, text);
     int len = redisvFormatCommand(&command, text, ap);
     va_end(ap);
-    return send_command(r, REDIS_ANY, command, len, done, arg, err);
+    struct pending *p = pending_new(r, REDIS_ANY, command, len, done, arg, err);
+    if (!p)
+        return -1;
+    pending_send(p);
+    return 0;
 }
 
 int redis_send_back(struct redis *r, int argc, const char *const *argv, const size_t *lens, redis_reply_fn *done,
                     void *arg, struct err *err)
 {
     struct link *l = r->answering;
-    char *command = NULL;
-    long long len = format(&command, argc, argv, lens);
-    struct pending *p = pending_new(r, REDIS_ANY, command, len, done, arg, err);
+    struct pending *p = pending_words(r, REDIS_ANY, argc, argv, lens, done, arg, err);
     if (!p)
         return -1;
     p->is_once = true;

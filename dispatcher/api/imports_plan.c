@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define HASH_SHORT 8 /* as much of a hash as a person may type */
 
@@ -55,13 +54,9 @@ static bool look(struct op *op, const json_t *value, struct gate_view *ret)
 
 static void add_word(json_t *list, const json_t *word, const char *by, const char *hash)
 {
-    size_t i;
-    const json_t *one;
-    if (!*by || !str_eq(json_str_at(word, "code"), hash))
+    /* As the gate counts: two words of one person are one. */
+    if (!*by || !str_eq(json_str_at(word, "code"), hash) || json_find_nocase(list, "by", by))
         return;
-    json_array_foreach (list, i, one)
-        if (strcasecmp(json_str_at(one, "by"), by) == 0) /* as the gate counts: two words of one person are one */
-            return;
     (void)json_array_append_new(list, json_make("{s:s, s:s, s:s, s:I}", "by", by, "note", json_str_at(word, "note"),
                                                 "code", hash, "at_ms", (json_int_t)json_int_at(word, "at_ms")));
 }

@@ -97,7 +97,7 @@ static void row_submitted(void *arg, const struct err *err, const struct submit_
 {
     struct row *row = arg;
     struct batch_runner *r = row->runner;
-    if (err && (err->code == ERR_REDIS || err->code == ERR_REDIS_FULL || err->code == ERR_REDIS_DISK)) {
+    if (submit_is_undecided(err)) {
         row_done(row);
     } else {
         json_auto_t *result = json_make("{s:I, s:s, s:s}", "line", (json_int_t)json_int_at(row->value, "line"),

@@ -150,7 +150,7 @@ static void submitted(void *arg, const struct err *err, const struct submit_outc
 {
     struct entry *e = arg;
     struct inbox *in = e->inbox;
-    if (err && (err->code == ERR_REDIS || err->code == ERR_REDIS_FULL || err->code == ERR_REDIS_DISK))
+    if (submit_is_undecided(err))
         entry_over(in, e); /* nobody knows: it stays pending and is taken over */
     else if (err)
         refuse(e, err->code, err->text);

@@ -236,6 +236,11 @@ static void refuse(uv_timer_t *timer)
     uv_close((uv_handle_t *)timer, refusal_closed);
 }
 
+bool submit_is_undecided(const struct err *err)
+{
+    return err && (err->code == ERR_REDIS || err->code == ERR_REDIS_FULL || err->code == ERR_REDIS_DISK);
+}
+
 void submit_import(struct store *s, const json_t *request, submit_fn *done, void *arg)
 {
     struct submit *m = MEM_NEW(struct submit);

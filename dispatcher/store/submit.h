@@ -13,4 +13,6 @@ struct submit_outcome {
 /* Errors: those of plan_import, ERR_IMPORT_EXISTS (text names the import), ERR_FIELD_INVALID (id taken), ERR_REDIS (try
  * again). */
 typedef void submit_fn(void *arg, const struct err *err, const struct submit_outcome *outcome);
+/* Redis did not say whether it took it, or could not: whoever asked asks again. NULL is an answer. */
+bool submit_is_undecided(const struct err *err);
 void submit_import(struct store *s, const json_t *request, submit_fn *done, void *arg);

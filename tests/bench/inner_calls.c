@@ -133,6 +133,15 @@ static void turns(const char *what, struct rig_turn *groups, enum queue_outcome 
     grown(what, counts[0], counts[ARRAY_LEN(batches) - 1]);
 }
 
+static unsigned quantum_ends(const char *what, struct rig_turn *group, unsigned batch)
+{
+    while (group->claims[0].record.run < TRANSITION_QUANTUM)
+        finish(group, batch, OUTCOME_DONE, 0);
+    finish(group, batch, OUTCOME_DONE, batch);
+    CHECK(group->claims[0].record.session == 0);
+    return judge(what, batch);
+}
+
 /* Others wait, so after a quantum a finish ends its hold, and the turn claims as many as went. */
 static void ring_turns(void)
 {
@@ -142,12 +151,7 @@ static void ring_turns(void)
     load_submit(64, &dag);
     for (size_t i = 0; i < 2; i++) {
         unsigned batch = i ? 32 : 1;
-        struct rig_turn *group = &held[8 + i];
-        while (group->claims[0].record.run < TRANSITION_QUANTUM)
-            finish(group, batch, OUTCOME_DONE, 0);
-        finish(group, batch, OUTCOME_DONE, batch);
-        CHECK(group->claims[0].record.session == 0);
-        counts[i] = judge(what, batch);
+        counts[i] = quantum_ends(what, &held[8 + i], batch);
     }
     grown(what, counts[0], counts[1]);
 }
@@ -212,12 +216,7 @@ static void groups_turn(uint32_t groups)
     load_submit_groups(96, groups, &dag);
     for (size_t i = 0; i < 2; i++) {
         unsigned batch = i ? 32 : 1;
-        struct rig_turn *group = &held_now[i];
-        while (group->claims[0].record.run < TRANSITION_QUANTUM)
-            finish(group, batch, OUTCOME_DONE, 0);
-        finish(group, batch, OUTCOME_DONE, batch);
-        CHECK(group->claims[0].record.session == 0);
-        counts[i] = judge(what, batch);
+        counts[i] = quantum_ends(what, &held_now[i], batch);
     }
     grown(what, counts[0], counts[1]);
 }

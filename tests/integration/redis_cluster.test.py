@@ -59,24 +59,5 @@ def a_slot_moves_while_its_shard_is_worked_on(cluster, fleet):
     until(lambda: "orgimport_1" in target.cli("FUNCTION", "LIST") and fleet.effects() > effects, PATIENCE)
 
 
-def main():
-    cluster = Cluster()
-    fleet = None
-    try:
-        fleet = DrillFleet(sys.argv[1], cluster.url, SHARDS)
-        fleet.worker()
-        fleet.worker()
-        a_killed_primary_loses_nothing(cluster, fleet)
-        print("ok   a_killed_primary_loses_nothing")
-        a_slot_moves_while_its_shard_is_worked_on(cluster, fleet)
-        print("ok   a_slot_moves_while_its_shard_is_worked_on")
-        fleet.wait_done()
-        fleet.drain()
-        print("ok   all %d imports are done, each write once" % fleet.submitted)
-    finally:
-        if fleet:
-            fleet.close()
-        cluster.close()
-
-
-main()
+if __name__ == "__main__":
+    DrillFleet.play(sys.argv[1], Cluster(), SHARDS, [a_killed_primary_loses_nothing, a_slot_moves_while_its_shard_is_worked_on])

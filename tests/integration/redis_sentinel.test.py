@@ -37,24 +37,5 @@ def a_killed_master_loses_nothing(sentinels, fleet):
     wait_work(fleet)
 
 
-def main():
-    sentinels = Sentinels()
-    fleet = None
-    try:
-        fleet = DrillFleet(sys.argv[1], sentinels.url, shards=2)
-        fleet.worker()
-        fleet.worker()
-        a_failover_without_a_death_loses_nothing(sentinels, fleet)
-        print("ok   a_failover_without_a_death_loses_nothing")
-        a_killed_master_loses_nothing(sentinels, fleet)
-        print("ok   a_killed_master_loses_nothing")
-        fleet.wait_done()
-        fleet.drain()
-        print("ok   all %d imports are done, each write once" % fleet.submitted)
-    finally:
-        if fleet:
-            fleet.close()
-        sentinels.close()
-
-
-main()
+if __name__ == "__main__":
+    DrillFleet.play(sys.argv[1], Sentinels(), 2, [a_failover_without_a_death_loses_nothing, a_killed_master_loses_nothing])

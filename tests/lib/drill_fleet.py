@@ -94,6 +94,25 @@ class DrillFleet:
             raise AssertionError("not all is done, or not once: %s\n%s" % (self.check()[1][:3000], self.tail("w1.log"))) from None
         assert self.audit() == self.submitted
 
+    @classmethod
+    def play(cls, bin_dir, servers, shards, scenes):
+        """Two workers on `servers`; each scene(servers, fleet) in turn; then all that was accepted is done, each write once."""
+        fleet = None
+        try:
+            fleet = cls(bin_dir, servers.url, shards)
+            fleet.worker()
+            fleet.worker()
+            for scene in scenes:
+                scene(servers, fleet)
+                print("ok  ", scene.__name__)
+            fleet.wait_done()
+            fleet.drain()
+            print("ok   all %d imports are done, each write once" % fleet.submitted)
+        finally:
+            if fleet:
+                fleet.close()
+            servers.close()
+
     def tail(self, name):
         return open(self.file(name), encoding="utf-8", errors="replace").read()[-3000:]
 

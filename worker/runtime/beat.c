@@ -70,15 +70,20 @@ static void beat_one(struct beat *b, struct beat_shard *s)
     atomic_store(&s->is_news, true);
 }
 
+static redisContext *fleet_connection(struct beat *b, struct err *err)
+{
+    char key[128];
+    (void)snprintf(key, sizeof key, "%s:{g}:fleet", b->options.prefix);
+    return redis_blocking_get(b->redis, key, err);
+}
+
 /* Counted from before the question: what was true then may have ended since. */
 static void ask_halt(struct beat *b)
 {
     uint64_t asked = env_boot_ms(b->options.env);
     bool is_halted = false;
     struct err err = {0};
-    char key[128];
-    (void)snprintf(key, sizeof key, "%s:{g}:fleet", b->options.prefix);
-    redisContext *ctx = redis_blocking_get(b->redis, key, &err);
+    redisContext *ctx = fleet_connection(b, &err);
     if (!ctx || queue_fleet_is_halted(ctx, b->options.prefix, &is_halted, &err)) {
         log_error(LOG_WARN, "beat.halt_unknown", &err, NULL); /* writers stop when it stays so */
         redis_blocking_forget(b->redis, ctx);
@@ -153,10 +158,7 @@ int beat_start(uv_loop_t *loop, const struct beat_options *options, struct beat 
         b->shards[i].id = i;
     beat_tick(b);
     /* The first connection is made here: what is wrong with the address is said before anything is claimed. */
-    char key[128];
-    (void)snprintf(key, sizeof key, "%s:{g}:fleet", options->prefix);
-    if (redis_blocking_new(&options->redis, CONNECT_TIMEOUT_MS, &b->redis, err) ||
-        !redis_blocking_get(b->redis, key, err)) {
+    if (redis_blocking_new(&options->redis, CONNECT_TIMEOUT_MS, &b->redis, err) || !fleet_connection(b, err)) {
         redis_blocking_free(b->redis);
         mem_free(b->shards);
         mem_free(b);

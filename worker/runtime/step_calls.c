@@ -193,10 +193,10 @@ enum step_result step_ask(struct step *s, struct ask *ask, struct step_call **re
         r = step_plan_binds(s, &own, digest);
         if (r == STEP_DONE) /* not before: a question may stand for days, and a bracket is short */
             r = step_bracket_before(s, ask->op);
-    }
-    if (!c && r != STEP_DONE && step_declares(s, ask->op)) {
-        json_decref(TAKE(ask->args));
-        return r;
+        if (r != STEP_DONE) {
+            json_decref(TAKE(ask->args));
+            return r;
+        }
     }
     r = STEP_WAIT;
     if (!step_declares(s, ask->op)) {

@@ -22,8 +22,6 @@
  *     change_plan refuses such a plan anyway. */
 #include "worker/runtime/step_private.h"
 
-#include <strings.h>
-
 bool step_def_could_write(const struct step_def *def)
 {
     for (const struct aws_op *const *op = def->ops; op && *op; op++)
@@ -121,15 +119,11 @@ static bool is_planned(const struct step *s, const json_t *plan, const struct as
 /* Words of different people, as the approval of a plan counts them. New reference. */
 static json_t *names_of(const json_t *words)
 {
-    json_t *names = json_array(), *word = NULL, *name = NULL;
-    size_t i = 0, k = 0;
-    json_array_foreach ((json_t *)(uintptr_t)words, i, word) {
-        bool is_known = false;
-        json_array_foreach (names, k, name)
-            is_known = is_known || strcasecmp(json_string_value(name), json_str_at(word, "by")) == 0;
-        if (!is_known)
+    json_t *names = json_array(), *word = NULL;
+    size_t i = 0;
+    json_array_foreach ((json_t *)(uintptr_t)words, i, word)
+        if (json_find_nocase(words, "by", json_str_at(word, "by")) == word)
             (void)json_array_append_new(names, json_string(json_str_at(word, "by")));
-    }
     return names;
 }
 

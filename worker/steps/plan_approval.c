@@ -7,7 +7,6 @@
 #include "worker/steps/plan_document.h"
 
 #include <string.h>
-#include <strings.h>
 
 struct gate {
     const json_t *plan; /* what approvals are for now: the plan itself, or its digest after a refusal */
@@ -19,20 +18,10 @@ struct gate {
 
 /* ---- Approvals ---- */
 
-static bool is_known(const json_t *list, const char *by)
-{
-    size_t i;
-    const json_t *one;
-    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
-        if (strcasecmp(json_str_at(one, "by"), by) == 0)
-            return true;
-    return false;
-}
-
 /* Two words of one person are one approval. */
 static void take(struct gate *g, const json_t *word, const char *by)
 {
-    if (!*by || !str_eq(json_str_at(word, "code"), g->hash) || is_known(g->approvals, by))
+    if (!*by || !str_eq(json_str_at(word, "code"), g->hash) || json_find_nocase(g->approvals, "by", by))
         return;
     (void)json_array_append_new(g->approvals,
                                 json_make("{s:s, s:s, s:I, s:s}", "by", by, "reason", json_str_at(word, "note"),

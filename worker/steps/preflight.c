@@ -12,8 +12,6 @@
 #include "worker/steps/report_definition.h"
 #include "worker/steps/tax_registration.h"
 
-#include <strings.h>
-
 struct view { /* all facts, borrowed */
     const json_t *roles, *policies, *reports, *summary, *handshakes, *registration, *taxes, *inheritance;
     struct report_bucket bucket;
@@ -36,20 +34,10 @@ static enum step_result read_all(struct step *s, struct view *v)
 
 /* ---- Roles and policies ---- */
 
-static const json_t *namesake(const json_t *list, const char *name)
-{
-    size_t i;
-    const json_t *one;
-    json_array_foreach ((json_t *)(uintptr_t)list, i, one)
-        if (strcasecmp(json_str_at(one, "name"), name) == 0)
-            return one;
-    return NULL;
-}
-
 static enum step_result check_role_name(struct step *s, const struct view *v, const json_t *role, size_t *needed)
 {
     const char *name = json_str_at(role, "name");
-    const json_t *found = namesake(json_at(v->roles, "roles"), name), *full = NULL;
+    const json_t *found = json_find_nocase(json_at(v->roles, "roles"), "name", name), *full = NULL;
     if (!found) {
         ++*needed;
         return STEP_DONE;
@@ -68,7 +56,7 @@ static enum step_result check_role_name(struct step *s, const struct view *v, co
 
 static enum step_result check_policy_name(struct step *s, const struct view *v, const char *name, size_t *needed)
 {
-    const json_t *found = namesake(json_at(v->policies, "policies"), name), *full = NULL;
+    const json_t *found = json_find_nocase(json_at(v->policies, "policies"), "name", name), *full = NULL;
     if (!found) {
         ++*needed;
         return STEP_DONE;

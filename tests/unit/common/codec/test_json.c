@@ -103,10 +103,21 @@ static void sorts_by_a_key(void **state)
     assert_string_equal(text, "[{\"n\":\"a\"},{\"n\":\"b\"},{\"n\":\"c\"}]");
 }
 
+static void finds_an_element_whatever_the_case_of_letters(void **state)
+{
+    (void)state;
+    json_auto_t *list = read_text("[{\"by\":\"Ann\"},{\"by\":7},{},3,{\"by\":\"ann\"},{\"by\":\"bob\"}]");
+    assert_ptr_equal(json_find_nocase(list, "by", "ANN"), json_array_get(list, 0)); /* the first of them */
+    assert_ptr_equal(json_find_nocase(list, "by", "Bob"), json_array_get(list, 5));
+    assert_null(json_find_nocase(list, "by", "an"));
+    assert_null(json_find_nocase(NULL, "by", "ann"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_the_canonical_form),
+        cmocka_unit_test(finds_an_element_whatever_the_case_of_letters),
         cmocka_unit_test(the_digest_ignores_order_and_spacing),
         cmocka_unit_test(refuses_bad_text_with_a_place_and_never_echoes_it),
         cmocka_unit_test(refuses_deep_nesting_before_parsing),

@@ -165,6 +165,26 @@ static inline void fake_done(struct fake *f)
     mem_free(f->result);
 }
 
+/* A fixture of one import and one step; fake_teardown takes the import. */
+static inline void fake_setup(void **state, const struct step_def *def, json_t **ret_import,
+                              struct step_input *ret_input)
+{
+    struct fake *f = MEM_NEW(struct fake);
+    fake_init(f);
+    *ret_import =
+        json_make("{s:I, s:{s:s}}", "created_ms", (json_int_t)1700000000000, "vars", "account_id", "111122223333");
+    *ret_input = (struct step_input){.def = def, .import = *ret_import};
+    *state = f;
+}
+
+static inline int fake_teardown(void **state, json_t *import)
+{
+    fake_done(*state);
+    mem_free(*state);
+    json_decref(import);
+    return 0;
+}
+
 /* A claim; each of them has its own fence unless `same_hold`. */
 static inline void fake_claim(struct fake *f, const struct step_input *in, bool same_hold)
 {

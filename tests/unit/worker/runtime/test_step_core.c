@@ -51,22 +51,15 @@ static struct step_input input;
 
 static int setup(void **state)
 {
-    struct fake *f = MEM_NEW(struct fake);
-    fake_init(f);
-    import = json_make("{s:I, s:{s:s}}", "created_ms", (json_int_t)1700000000000, "vars", "account_id", "111122223333");
-    input = (struct step_input){.def = &def_make, .import = import};
+    fake_setup(state, &def_make, &import, &input);
     writes_with = &op_make;
     args_version = 0;
-    *state = f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    fake_done(*state);
-    mem_free(*state);
-    json_decref(import);
-    return 0;
+    return fake_teardown(state, import);
 }
 
 static json_t *thing(void)

@@ -443,6 +443,12 @@ static void only_aws_says_that_a_key_is_dead(void **state)
     }
 }
 
+static json_t *dead(const char *key_id)
+{
+    return json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", key_id, "origin",
+                     "sts:GetCallerIdentity 403 InvalidClientTokenId");
+}
+
 /* A key that took the first one's place is retired in its stead; the first is left to its owner, by name. */
 static void a_replaced_key_is_left_to_its_owner(void **state)
 {
@@ -466,20 +472,12 @@ static void a_replaced_key_is_left_to_its_owner(void **state)
             break;
         assert_string_equal(json_str_at(h.result, "closing.0.resource"), "Two/AKIA2");
         /* Killed before the finish was stored: the dead key is known as the one that was being retired. */
-        put(&h, "runtime:identity",
-            json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", "AKIA2", "origin",
-                      "sts:GetCallerIdentity 403 InvalidClientTokenId"));
+        put(&h, "runtime:identity", dead("AKIA2"));
         h.call_count = 0;
         fake_run(&h, step_def_by_name("credential_retire"));
         assert_int_equal(writes(&h), 0);
     }
     fake_done(&h);
-}
-
-static json_t *dead(const char *key_id)
-{
-    return json_make("{s:b,s:s,s:s,s:s}", "ok", 0, "code", "aws.credentials", "access_key_id", key_id, "origin",
-                     "sts:GetCallerIdentity 403 InvalidClientTokenId");
 }
 
 /* AWS took the call and its answer was lost: what is asked next is who we are, not the same again by a key that cannot
