@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define TRIES_MAX 8
+#define BUSY_MS 100 /* a step that reads a word is at rest again soon */
+#define BUSY_TRIES_MAX 30
 
 struct decision {
     struct queue *q;
@@ -19,7 +21,8 @@ struct decision {
     struct dag *undo; /* undo: the shape, and '0' or '1' per step */
     char *again;
     char *head; /* "N:HASH" as last seen */
-    uint32_t tries;
+    uint32_t tries, busy_tries;
+    uv_timer_t pause;
     queue_done_fn *done;
     void *arg;
 };
@@ -61,6 +64,8 @@ static int check_reply(const struct decision *d, const redisReply *reply, struct
     const char *other = queue_reply_text(queue_reply_at(reply, 1));
     if (code == 3)
         return err_set(err, ERR_REDIS, "too many decisions about %.40s at the same moment", d->id);
+    if (code == 5)
+        return err_set(err, ERR_STATE_CONFLICT, "%.40s: the step is at work upon an earlier word: say it again", d->id);
     if (code == 4 && other)
         return err_set(err, ERR_IMPORT_EXISTS, "the account's open import is %.40s", other);
     return queue_reply_code(reply, d->id, err);
@@ -72,6 +77,23 @@ static void on_replicated(void *arg, const struct err *err)
     decision_end(arg, err);
 }
 
+static void on_pause_closed(uv_handle_t *handle)
+{
+    send_decision(handle->data);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    uv_close((uv_handle_t *)timer, on_pause_closed);
+}
+
+static void pause_decision(struct decision *d)
+{
+    (void)uv_timer_init(redis_loop(d->q->redis), &d->pause);
+    d->pause.data = d;
+    (void)uv_timer_start(&d->pause, on_pause_over, BUSY_MS, 0);
+}
+
 static void on_decided(void *arg, const struct err *fault, const redisReply *reply)
 {
     struct decision *d = arg;
@@ -81,6 +103,10 @@ static void on_decided(void *arg, const struct err *fault, const redisReply *rep
         mem_free(d->head);
         d->head = mem_dup(head);
         send_decision(d);
+        return;
+    }
+    if (!fault && queue_reply_u64(queue_reply_at(reply, 0)) == 5 && d->busy_tries++ < BUSY_TRIES_MAX) {
+        pause_decision(d);
         return;
     }
     const struct err *end = fault || check_reply(d, reply, &err) == 0 ? fault : &err;

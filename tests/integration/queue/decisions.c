@@ -150,6 +150,31 @@ static void retries_end_and_a_hold_waits_for_its_decision(void)
     put_away(id);
 }
 
+static void rest(const struct queue_held *h)
+{
+    struct queue_item it = rig_item(h, 0, OUTCOME_WAIT);
+    it.delay_ms = 1000000;
+    (void)send_one(S1, it, ACK_OK);
+}
+
+/* A word was read, and its step looks again: another word is kept or refused, never lost under a kind answer. */
+static void another_word_is_never_lost(void)
+{
+    static const char first[] = "{\"by\":\"ann\"}", other[] = "{\"by\":\"bob\"}";
+    const char *id = import_new("0");
+    struct queue_held h = claim_one(S1, id);
+    rest(&h);
+    CHECK_OK(rig_signal(id, 0, "done", first));
+    h = claim_one(S1, id);                      /* reads it */
+    CHECK_OK(rig_signal(id, 0, "done", first)); /* the same again is no other word */
+    CHECK_ERR(rig_signal(id, 0, "done", other), ERR_STATE_CONFLICT);
+    rest(&h);
+    CHECK_OK(rig_signal(id, 0, "done", other));
+    json_auto_t *get = rig_get(id);
+    CHECK(str_eq(json_str_at(get, "steps.0.signals.done.by"), "bob"));
+    put_away(id);
+}
+
 /* The signal comes while the step looks and is about to say WAIT: it must not be slept over. */
 static void a_signal_in_the_moment_of_waiting_is_not_lost(void)
 {
@@ -279,6 +304,7 @@ int main(void)
     RUN(pause_starts_nothing_and_resume_goes_on);
     RUN(redrive_moves_what_failed_or_rests);
     RUN(retries_end_and_a_hold_waits_for_its_decision);
+    RUN(another_word_is_never_lost);
     RUN(a_signal_in_the_moment_of_waiting_is_not_lost);
     RUN(decisions_make_one_chain);
     RUN(one_writer_four_readers_five_in_all);

@@ -55,6 +55,8 @@ local function decide(keys, args, rule)
     end
     if answer == 'exists' then
         return { 4, c.other }
+    elseif answer == 'busy' then
+        return { 5 }
     end
     if answer == 'ok' then
         if args[3] ~= '' then
@@ -84,6 +86,12 @@ local function signal_targets(r, step, key)
     return targets
 end
 
+-- A word stands here that the step has read, and it is at work upon it: another word would have to take its place before
+-- anybody knows what came of it. Not taken, and not said to be: who asks, asks again.
+local function is_at_work(r, i, stored, body)
+    return stored and stored ~= body and is_live(r.s[i]) and not has(step_at(r, i).flags, S_SIGNALLED)
+end
+
 -- own args: key, body.
 local function signal(keys, args)
     local key, body = args[5], args[6]
@@ -91,10 +99,12 @@ local function signal(keys, args)
         local targets, answer = signal_targets(r, step, key), key == 'recheck' and 'nothing' or 'conflict'
         for _, i in ipairs(targets) do
             local field = r.imp .. '/' .. i .. '!' .. key
-            local is_stored = redis.call('HEXISTS', c.h, field) == 1
-            local one = signal_step(c, r, i, key == 'recheck', is_stored)
+            local stored = redis.call('HGET', c.h, field)
+            local one = signal_step(c, r, i, key == 'recheck', stored and true)
             if one == 'ok' then
                 c.f[field] = body
+            elseif one == 'nothing' and is_at_work(r, i, stored, body) then
+                one = 'busy'
             end
             answer = answer == 'ok' and 'ok' or one
         end
