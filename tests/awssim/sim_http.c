@@ -22,7 +22,7 @@
 #define SLOW_PIECE 16u /* bytes at a time, or a fortieth of the answer if that is more: slow, yet below any timeout */
 #define SLOW_EVERY_MS 15u
 
-enum state { READING, WAITING, READY, ANSWERED };
+enum state { READING, WAITING, READY, SERVED, ANSWERED };
 
 struct exchange {
     struct MHD_Connection *connection;
@@ -30,6 +30,7 @@ struct exchange {
     enum sim_fault fault;
     char *target; /* path, still encoded; the query follows after a NUL */
     const char *query;
+    const char *method;
     struct sim_text body;
     bool too_big, rested;
     struct sim_request rq;
@@ -242,37 +243,43 @@ static bool may_administer(const struct exchange *x)
            ntohl(((const struct sockaddr_in *)(const void *)from)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-static enum MHD_Result serve(struct exchange *x, const char *method)
+static struct sim_raw raw_of(struct exchange *x)
 {
-    struct sim_raw raw = {.method = method,
-                          .path = x->target,
-                          .query = x->query,
-                          .body = x->body.data,
-                          .body_bytes = x->body.bytes,
-                          .http = x};
+    return (struct sim_raw){.method = x->method,
+                            .path = x->target,
+                            .query = x->query,
+                            .body = x->body.data,
+                            .body_bytes = x->body.bytes,
+                            .http = x};
+}
+
+static void take_effect(struct exchange *x)
+{
+    struct sim_raw raw = raw_of(x);
+    x->state = SERVED;
     x->rq.http = x;
     x->rq.header = request_header;
     if (strncmp(x->target, "/_sim/", 6) == 0)
         sim_admin(&x->rq, &raw, may_administer(x));
     else
         sim_serve(&x->rq, &raw, x->fault);
+}
+
+static enum MHD_Result serve(struct exchange *x)
+{
+    take_effect(x);
     if (x->fault == SIM_DROP) /* applied, and nobody is told */
         return MHD_NO;
     return send_answer(x);
 }
 
-static enum MHD_Result arrived(struct exchange *x, const char *method)
+static enum MHD_Result arrived(struct exchange *x)
 {
     uint32_t delay_ms = 0;
     sim_counters.requests++;
     if (strncmp(x->target, "/_sim/", 6) != 0) {
         char service[48], action[96];
-        struct sim_raw raw = {.method = method,
-                              .path = x->target,
-                              .query = x->query,
-                              .body = x->body.data,
-                              .body_bytes = x->body.bytes,
-                              .http = x};
+        struct sim_raw raw = raw_of(x);
         sim_request_peek(&raw, service, action);
         x->fault = sim_fault_draw(service, action);
         if (x->fault == SIM_RESET)
@@ -280,7 +287,7 @@ static enum MHD_Result arrived(struct exchange *x, const char *method)
         delay_ms = x->fault == SIM_LATE ? sim_late_ms() : sim_latency_ms();
     }
     if (delay_ms == 0)
-        return serve(x, method);
+        return serve(x);
     x->state = WAITING;
     wait_until(x, boot_ms() + delay_ms);
     return MHD_YES;
@@ -293,6 +300,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     (void)cls, (void)url, (void)version;
     if (!x->connection) {
         x->connection = connection;
+        x->method = method;
         return MHD_YES;
     }
     if (*data_bytes > 0) {
@@ -307,9 +315,9 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
         return send_answer(x);
     }
     if (x->state == READING)
-        return arrived(x, method);
+        return arrived(x);
     if (x->state == READY)
-        return serve(x, method);
+        return serve(x);
     return MHD_YES;
 }
 
@@ -332,6 +340,9 @@ static void completed(void *cls, struct MHD_Connection *connection, void **con_c
     (void)cls, (void)connection, (void)why;
     if (!x)
         return;
+    /* A request that was delayed and whose client has gone meanwhile ends here, unserved; AWS would have served it. */
+    if (x->state == READY)
+        take_effect(x);
     free(x->target);
     free(x->body.data);
     free(x->rq.reply);
