@@ -347,10 +347,12 @@ static enum transition_answer nudge(struct change *c)
     return ANSWER_OK;
 }
 
-/* Spread over most of a second, so that what crashed together does not come back together; the same in fleet.lua. */
-static uint64_t crash_delay_ms(uint64_t now_us, size_t i)
+/* Spread over most of a second, so that what crashed together does not come back together, and four times wider with
+ * each crash: a worker takes all that it holds with it, and only what really kills it may reach the bound. The same in
+ * fleet.lua. */
+static uint64_t crash_delay_ms(uint64_t now_us, size_t i, unsigned crashes)
 {
-    return 100 + (now_us + 7919 * i) % 900;
+    return (100 + (now_us + 7919 * i) % 900) << (2 * (crashes - 1));
 }
 
 /* The holder is gone (reap) or gives up (release). */
@@ -375,7 +377,7 @@ static enum transition_answer lose_hold(struct change *c, bool is_crash)
         else if (s->crashes >= TRANSITION_CRASHES_MAX)
             fail_step(c, i, STATE_DEAD, PARTY_ORGIMPORT);
         else
-            rest_step(c, i, STATE_DELAYED, crash_delay_ms(c->ev->now_us, i), false);
+            rest_step(c, i, STATE_DELAYED, crash_delay_ms(c->ev->now_us, i, s->crashes), false);
     }
     promote_due(c);
     break_hold(c);

@@ -14,8 +14,8 @@
 #define TRANSITION_ACTIVE_MAX 5 /* steps of one account at a time */
 #define TRANSITION_WRITERS_MAX 1
 #define TRANSITION_READERS_MAX 4
-#define TRANSITION_QUANTUM 8 /* starts in one hold while other imports wait */
-#define TRANSITION_CRASHES_MAX 3
+#define TRANSITION_QUANTUM 8     /* starts in one hold while other imports wait */
+#define TRANSITION_CRASHES_MAX 5 /* in a row, without a turn that ended in between: see crash_delay_ms() */
 #define TRANSITION_DELAY_MS_MAX 315360000000ULL /* ten years: keeps due_ms in its 48 bits */
 
 enum transition_kind {

@@ -118,6 +118,21 @@ static json_t *blocking_of(const struct api *api, const json_t *value)
     return out;
 }
 
+/* New reference; null when nothing is wrong. Whoever crashed could not say so: that is told here. */
+static json_t *error_of(const json_t *step)
+{
+    const struct err_info *crashed = err_info(ERR_STEP_CRASHED);
+    if (json_is_object(json_at(step, "error")))
+        return json_deep_copy(json_at(step, "error"));
+    if (!is_state(step, "DEAD"))
+        return json_null();
+    json_t *told = json_make("{s:s, s:s, s:s, s:s}", "code", crashed->name, "owner", err_owner_name(crashed->owner),
+                             "retry", err_retry_name(crashed->retry), "fix", crashed->fix);
+    json_put(told, "text",
+             json_sprintf("%d workers in a row died while they held the step", (int)json_int_at(step, "crashes")));
+    return told;
+}
+
 static json_t *step_view(const struct api *api, const json_t *value, const json_t *step)
 {
     const char *name = json_str_at(step, "name"), *id = json_str_at(value, "id");
@@ -135,8 +150,7 @@ static json_t *step_view(const struct api *api, const json_t *value, const json_
              json_is_object(json_at(step, "result")) ? json_deep_copy(json_at(step, "result")) : json_null());
     if (json_is_object(json_at(step, "undo")))
         json_put(out, "undo", json_deep_copy(json_at(step, "undo")));
-    json_put(out, "error",
-             json_is_object(json_at(step, "error")) ? json_deep_copy(json_at(step, "error")) : json_null());
+    json_put(out, "error", error_of(step));
     json_put(out, "task_id", json_is_object(task) ? json_sprintf("tsk_%s.%s", id + 4, name) : json_null());
     return out;
 }
@@ -181,20 +195,20 @@ static void put_undo(const json_t *value, json_t *out)
 
 static void put_outcome(const json_t *value, json_t *out)
 {
-    const json_t *steps = json_at(value, "steps"), *error = NULL;
-    json_t *warnings = json_array();
+    const json_t *steps = json_at(value, "steps");
+    json_t *warnings = json_array(), *error = json_null();
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *step = json_array_get(steps, i), *list = json_at(step, "result.warnings");
-        if (!error && json_is_object(json_at(step, "error")) && is_state(step, "FAILED,DEAD,WAITING,DELAYED"))
-            error = step;
+        if (json_is_null(error) && is_state(step, "FAILED,DEAD,WAITING,DELAYED")) {
+            error = error_of(step);
+            if (json_is_object(error))
+                json_put_str(error, "step", json_str_at(step, "name"));
+        }
         for (size_t k = 0; k < json_array_size(list); k++)
             (void)json_array_append_new(
                 warnings, json_make("{s:s, s:O}", "step", json_str_at(step, "name"), "text", json_array_get(list, k)));
     }
-    json_t *shown = error ? json_deep_copy(json_at(error, "error")) : json_null();
-    if (error)
-        json_put_str(shown, "step", json_str_at(error, "name"));
-    json_put(out, "error", shown);
+    json_put(out, "error", error);
     json_put(out, "warnings", warnings);
     const char *verdict = json_str_at(import_step(value, "fingerprint_after"), "result.verdict");
     json_put_str(out, "verdict", *verdict ? verdict : NULL);

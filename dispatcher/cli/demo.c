@@ -56,6 +56,17 @@ static bool first_is_over(void *arg, const json_t *imports)
     return d->is_interrupted || demo_is_over(d, imports);
 }
 
+static void tell_why(const json_t *error)
+{
+    size_t i;
+    const json_t *one;
+    if (!json_is_object(error))
+        return;
+    printf("  %s: %s\n", json_str_at(error, "code"), json_str_at(error, "text"));
+    json_array_foreach (json_at(error, "findings"), i, one)
+        printf("  - %s\n", json_is_string(one) ? json_string_value(one) : json_str_at(one, "text"));
+}
+
 static int run_first(struct demo *d)
 {
     AUTO_FREE char *customers = mem_printf("%s/customers.csv", d->fleet.dir);
@@ -76,6 +87,7 @@ static int run_first(struct demo *d)
         differences++;
         printf("DIFFERENT %s (%s): %s\n", json_str_at(import, "external_ref"),
                json_str_at(json_object_get(d->worlds, json_str_at(import, "external_ref")), "kind"), difference);
+        tell_why(json_at(import, "error"));
     }
     return differences || json_array_size(d->imports) < json_object_size(d->worlds) ? EXIT_ERROR : EXIT_OK;
 }

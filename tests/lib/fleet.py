@@ -214,11 +214,30 @@ class Fleet:
                 if not one.log.closed and not is_failed:
                     one.stop()
             if is_failed:
+                show_unfinished(self.dispatchers)
                 for one in self.dispatchers:
                     print("----", one.log.name)
                     print(open(one.log.name, encoding="utf-8", errors="replace").read()[-6000:])
         finally:
             self.end_now()
+
+
+def show_unfinished(dispatchers):
+    """Where the imports stand that have not ended, and what is asked of people: the first question after a failure."""
+    for one in dispatchers:
+        if one.process.poll() is not None:
+            continue
+        for path in ("/v1/imports?limit=200", "/v1/tasks?limit=200"):
+            try:
+                reply = one.get(path)
+                rows = [row for row in reply.json["data"] if row.get("state") not in ("completed", "undone", "cancelled")]
+            except (OSError, ValueError, KeyError) as why:
+                print("----", path, type(why).__name__, why)
+                continue
+            print("----", path)
+            for row in rows[:12]:
+                print(json.dumps(row)[:1500])
+        return
 
 
 def every_import(dispatcher):

@@ -154,7 +154,7 @@ def with_world(orgs, **more):
             try:
                 test(world)
             except Exception:
-                for log in world.logs:
+                for log in [*world.logs, world.sim_log.name]:
                     print("----", log)
                     print(open(log, encoding="utf-8", errors="replace").read()[-3000:])
                 raise

@@ -268,10 +268,10 @@ static void a_lost_claim_is_found_by_the_list(void)
     rig_audit();
 }
 
-static void three_crashes_are_quarantined_and_redriven_with_the_journal(void)
+static void crashes_in_a_row_are_quarantined_and_redriven_with_the_journal(void)
 {
     const char *id = import_new("0 1:0");
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < TRANSITION_CRASHES_MAX; i++) {
         uint64_t dying = 0x3000000000000000ULL + i;
         CHECK_OK(rig_session(dying, 10000));
         struct queue_held h = claim_one(dying, id);
@@ -283,7 +283,10 @@ static void three_crashes_are_quarantined_and_redriven_with_the_journal(void)
         CHECK_OK(rig_session(S1, 1000000));
         (void)rig_tick();
         rig_audit();
-        rig_clock_add(2000);
+        uint64_t now_ms = rig_clock_us / 1000, due_ms = rig_record(id).steps[0].due_ms; /* four times wider each time */
+        if (i + 1 < TRANSITION_CRASHES_MAX)
+            CHECK(due_ms >= now_ms + (100u << 2 * i) && due_ms < now_ms + (1000u << 2 * i));
+        rig_clock_add(1000u << 2 * i);
     }
     struct record r = rig_record(id);
     CHECK(r.steps[0].state == STATE_DEAD && r.state == IMPORT_FAILED && r.party == PARTY_ORGIMPORT);
@@ -430,7 +433,7 @@ int main(void)
     RUN(a_computed_record_stays_within_its_bounds);
     RUN(a_cancel_between_wins_over_what_was_computed);
     RUN(a_lost_claim_is_found_by_the_list);
-    RUN(three_crashes_are_quarantined_and_redriven_with_the_journal);
+    RUN(crashes_in_a_row_are_quarantined_and_redriven_with_the_journal);
     RUN(a_poll_that_ends_well_forgets_the_crashes);
     RUN(refreshing_the_facts_never_revives_a_reaped_session);
     RUN(a_session_with_many_imports_is_reaped_in_portions);

@@ -144,7 +144,7 @@ local function lose_hold(c, r, session, is_crash)
             elseif d.crashes >= CRASHES_MAX then
                 fail_step(c, r, i, DEAD, P_ORGIMPORT)
             else
-                rest_step(c, r, i, DELAYED, 100 + (c.now_us + 7919 * i) % 900, false)
+                rest_step(c, r, i, DELAYED, (100 + (c.now_us + 7919 * i) % 900) * 4 ^ (d.crashes - 1), false)
             end
         end
     end
