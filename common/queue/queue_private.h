@@ -10,9 +10,12 @@
 #define QUEUE_ID_MAX (IMPORT_ID_BYTES - 1)
 
 /* What the last answer of a shard told, for those who compute ahead of Redis. */
+struct turn;
 struct queue_shard {
     bool others_wait, wants_mail;
     uint64_t next_due_ms;
+    struct turn *answers; /* of turns, in the order in which Redis gave them, not yet told */
+    bool is_telling;
 };
 #define QUEUE_SHAPES_MAX 64
 

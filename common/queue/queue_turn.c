@@ -14,6 +14,7 @@ enum { FLAG_TIMERS = 1, FLAG_MAIL = 2 };
 enum { TEXT_LEDGER = 4, TEXT_SWAP = 5, TEXTS = 6 };
 
 struct turn {
+    struct turn *next; /* answered after this one */
     struct queue *q;
     uint32_t shard;
     uint64_t session, sent_boot_ms;
@@ -25,6 +26,8 @@ struct turn {
     char ids[ITEMS_MAX][IMPORT_ID_BYTES];
     struct record *foreseen[ITEMS_MAX]; /* what we computed, NULL: Redis decides */
     struct queue_turn_reply reply;
+    struct err err;
+    bool has_err, is_settled; /* nothing is waited for any more */
 };
 
 /* ---- Request ------------------------------------------------------------------------------------------------------
@@ -187,17 +190,53 @@ static void read_mail(const redisReply *list, struct queue_turn_reply *ret)
     }
 }
 
-static void turn_end(struct turn *t, const struct err *fault)
+static void turn_end(struct turn *t)
 {
-    t->done(t->arg, fault, fault ? NULL : &t->reply);
+    t->done(t->arg, t->has_err ? &t->err : NULL, t->has_err ? NULL : &t->reply);
     reply_done(t);
     queue_unref(t->q);
     mem_free(t);
 }
 
+/* Answers are told in the order in which Redis gave them: one that waits for its replicas holds up those behind it.
+ * Whoever asks takes what it is told last for the newest: a claim that overtook the end of the same import's hold would
+ * be forgotten with it, and nobody would work on that import while the session lives. */
+static void tell_in_order(struct queue *q, uint32_t shard)
+{
+    struct queue_shard *s = &q->shards[shard];
+    if (s->is_telling)
+        return;
+    s->is_telling = true;
+    (void)queue_ref(q);
+    while (s->answers && s->answers->is_settled) {
+        struct turn *t = s->answers;
+        s->answers = t->next;
+        turn_end(t);
+    }
+    s->is_telling = false;
+    queue_unref(q);
+}
+
+static void settle(struct turn *t, const struct err *fault)
+{
+    t->is_settled = true;
+    t->has_err = fault != NULL;
+    if (fault)
+        t->err = *fault;
+    tell_in_order(t->q, t->shard);
+}
+
 static void on_replicated(void *arg, const struct err *err)
 {
-    turn_end(arg, err);
+    settle(arg, err);
+}
+
+static void add_answer(struct turn *t)
+{
+    struct turn **at = &t->q->shards[t->shard].answers;
+    while (*at)
+        at = &(*at)->next;
+    *at = t;
 }
 
 static void on_turn(void *arg, const struct err *fault, const redisReply *reply)
@@ -217,10 +256,11 @@ static void on_turn(void *arg, const struct err *fault, const redisReply *reply)
     } else if (t->has_mail) {
         queue_want_mail(t->q, t->shard);
     }
+    add_answer(t);
     if (!fault && t->is_promise)
         queue_promise(t->q, on_replicated, t);
     else
-        turn_end(t, fault);
+        settle(t, fault);
 }
 
 void queue_want_mail(struct queue *q, uint32_t shard)

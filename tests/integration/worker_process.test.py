@@ -245,9 +245,31 @@ def a_lost_claim_is_asked_for_at_once(world):
     world.check_end()
 
 
+@with_world(3)
+def a_claim_that_was_forgotten_is_found_though_mail_comes(world):
+    """The worker's session holds imports that the worker never heard of, and there is word for each of them all the time."""
+    redis = lambda *words: subprocess.run(["redis-cli", "-s", world.fleet.socket, *words], capture_output=True, encoding="latin-1", check=True).stdout  # noqa: E731
+    only = world.worker()
+    until(lambda: world.health(only).returncode == 0)
+    session, = redis("ZRANGE", "f:{0}:sess", "0", "-1").split()
+    world.workers[only - 1].send_signal(signal.SIGSTOP)
+    world.submit()
+    until(lambda: len(world.imports()) == 3)
+    redis("FCALL", "turn_1", "2", "f:{0}:h", "f:{0}:-", session, "7", "3", "0", "0", "")
+    ids = sorted(one["id"] for one in world.imports())
+    for word in ("pause", "resume"):
+        for one in ids:
+            assert world.dispatcher.post("/v1/imports/%s:%s" % (one, word), {"reason": "test"}).status < 300
+    assert sorted(redis("SMEMBERS", "f:{0}:own:" + session).split()) == sorted(redis("SMEMBERS", "f:{0}:mail:" + session).split()) == ids
+    world.workers[only - 1].send_signal(signal.SIGCONT)
+    world.wait_completed(3)
+    assert world.end(only) == 0
+    world.check_end()
+
+
 if __name__ == "__main__":
     tests = [refuses_what_cannot_work, drains_and_hands_back, a_stopped_worker_does_no_harm_when_it_wakes, goes_on_after_redis_died,
              cancel_and_pause_stop_at_a_call_boundary, opened_keys_end_with_the_import,
-             a_lost_claim_is_asked_for_at_once, (killed_workers_lose_nothing, 4)]
+             a_lost_claim_is_asked_for_at_once, a_claim_that_was_forgotten_is_found_though_mail_comes, (killed_workers_lose_nothing, 4)]
     name = lambda test: (test[0] if isinstance(test, tuple) else test).__name__  # noqa: E731
     run([test for test in tests if name(test) in sys.argv[2:] or len(sys.argv) == 2], sys.argv[1])

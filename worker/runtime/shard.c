@@ -502,6 +502,11 @@ void shard_beat(struct shard *s)
         shard_lost(s);
         return;
     }
+    /* Looked at before anything is rung for: mail for an import that we do not know of would ring with each beat. */
+    bool is_equal = atomic_load(&b->held) == s->hold_count;
+    s->mismatches = is_equal || s->turns ? 0 : s->mismatches + 1;
+    if (s->mismatches >= MISMATCHES_MAX && !s->is_listing)
+        list_now(s);
     if (atomic_exchange(&b->mail, 0)) {
         queue_want_mail(s->engine->queue, s->id);
         shard_ring(s);
@@ -510,9 +515,4 @@ void shard_beat(struct shard *s)
     bool is_overdue = next && next <= engine_redis_ms(s->engine);
     if (atomic_exchange(&b->ring, 0) || is_overdue)
         shard_ring(s);
-    bool is_equal = atomic_load(&b->held) == s->hold_count;
-    s->mismatches = is_equal || s->turns ? 0 : s->mismatches + 1;
-    if (s->mismatches < MISMATCHES_MAX || s->is_listing)
-        return;
-    list_now(s);
 }

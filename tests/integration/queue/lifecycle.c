@@ -268,6 +268,38 @@ static void a_lost_claim_is_found_by_the_list(void)
     rig_audit();
 }
 
+struct order {
+    unsigned *told, own;
+    bool is_done;
+};
+
+static void on_told(void *arg, const struct err *err, const struct queue_turn_reply *reply)
+{
+    struct order *o = arg;
+    CHECK(!err && !reply->is_gone);
+    o->own = ++*o->told;
+    o->is_done = true;
+}
+
+/* The first waits for the replicas to be asked for, the second has nothing to wait for. */
+static void turns_are_told_in_the_order_in_which_they_were_answered(void)
+{
+    const char *id = import_new("0");
+    unsigned told = 0;
+    struct order first = {.told = &told}, second = {.told = &told};
+    struct queue_held h = claim_one(S1, id);
+    rig_close(); /* so that the queue knows of no primary yet */
+    rig_open(true);
+    struct queue_item it = rig_item(&h, 0, OUTCOME_SAVE);
+    it.journal = "{\"seq\":0}";
+    queue_turn(rig.queue, 0, S1, 0, &it, 1, on_told, &first);
+    queue_turn(rig.queue, 0, S1, 1, NULL, 0, on_told, &second);
+    rig_wait(&first.is_done);
+    rig_wait(&second.is_done);
+    CHECK(first.own == 1 && second.own == 2);
+    put_away(id);
+}
+
 static void crashes_in_a_row_are_quarantined_and_redriven_with_the_journal(void)
 {
     const char *id = import_new("0 1:0");
@@ -433,6 +465,7 @@ int main(void)
     RUN(a_computed_record_stays_within_its_bounds);
     RUN(a_cancel_between_wins_over_what_was_computed);
     RUN(a_lost_claim_is_found_by_the_list);
+    RUN(turns_are_told_in_the_order_in_which_they_were_answered);
     RUN(crashes_in_a_row_are_quarantined_and_redriven_with_the_journal);
     RUN(a_poll_that_ends_well_forgets_the_crashes);
     RUN(refreshing_the_facts_never_revives_a_reaped_session);
