@@ -44,6 +44,12 @@ uint64_t queue_latest_ms(const struct queue *q);
 
 typedef void queue_done_fn(void *arg, const struct err *err);
 
+/* Only inside the callback of a command that promises something, on the same `redis`: `done` (perhaps at once) when
+ * what it wrote will not be taken back by a failover, or with ERR_REDIS (applied maybe) when not all replicas say in
+ * time that they have it. Whoever gets that sends the same again: what is answered ALREADY then is waited for like the
+ * first. All calls below that promise do it themselves. */
+void queue_promise(struct queue *q, queue_done_fn *done, void *arg);
+
 /* ---- Submit --------------------------------------------------------------------------------------------------------
  */
 struct queue_submit { /* borrowed during the call */

@@ -108,10 +108,6 @@ void queue_call_many(struct queue *q, struct queue_args *args, size_t count, que
  */
 /* Fills the warnings; ERR_REDIS_CONFIG when this Redis is too weak and the fleet is not relaxed. */
 void queue_check_durability(struct queue *q, queue_done_fn *done, void *arg);
-/* Only inside the callback of the command that made the promise: `done` (perhaps at once) when what it wrote will not
- * be taken back by a failover, or with ERR_REDIS (applied maybe) when not all replicas say in time that they have it.
- * Whoever gets that sends the same again: what is answered ALREADY then is waited for like the first. */
-void queue_promise(struct queue *q, queue_done_fn *done, void *arg);
 void queue_primaries_free(struct queue *q);
 
 /* Runs `done(arg, err, NULL)` from the loop. */

@@ -53,10 +53,20 @@ static void create_done(struct create *c, const struct err *err)
     mem_free(c);
 }
 
+static void promised(void *arg, const struct err *err)
+{
+    create_done(arg, err);
+}
+
+/* Whoever is told that a batch was accepted throws the file away: it must outlive a failover. */
 static void committed(void *arg, const struct err *err, const redisReply *reply)
 {
+    struct create *c = arg;
     (void)reply;
-    create_done(arg, err);
+    if (err)
+        create_done(c, err);
+    else
+        queue_promise(c->store->queue, promised, c);
 }
 
 static void commit(struct create *c)

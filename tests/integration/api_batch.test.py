@@ -1,6 +1,8 @@
 """Bulk: checked whole, durable first, created after a kill -9, by whichever dispatcher is there. Arg 1: folder of the programs."""
 import json
 import os
+import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -144,7 +146,32 @@ def ten_thousand_rows_do_not_stop_the_loop(fleet):
     assert asked >= 1 or refs(fleet) >= 1000
 
 
+def accepted_when_the_replica_has_it(fleet):
+    """The replica is a real server that is stopped: nobody is told of an acceptance that a failover would take back."""
+    port = open_port(fleet)
+    replica = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", fleet.socket + ".replica", "--dir", fleet.dir, "--save", "",
+                                "--dbfilename", "replica.rdb", "--replicaof", "127.0.0.1 %d" % port], stdout=subprocess.DEVNULL)
+    fleet.others.append(replica)
+    until(lambda: "state=online" in fleet.cli("INFO", "replication"))
+    d = fleet.dispatcher()
+    key = {"Idempotency-Key": "batch-1", **CSV}
+    replica.send_signal(signal.SIGSTOP)
+    reply = d.post("/v1/batches", rows(3), headers=key)
+    assert reply.status == 503 and "1 replicas" in reply.json["detail"], reply
+    replica.send_signal(signal.SIGCONT)
+    reply = until(lambda: [one for one in [d.post("/v1/batches", rows(3), headers=key)] if one.status != 503], 30)[0]
+    assert reply.status == 202, reply
+    assert finished(d, reply.json["id"])["done"] == 3 and refs(fleet) == 3
+
+
+def open_port(fleet):
+    for port in range(32000 + os.getpid() % 1000, 34000):
+        if fleet.cli("CONFIG", "SET", "port", str(port), check=False) == "OK":
+            return port
+    raise AssertionError("no free port")
+
+
 if __name__ == "__main__":
     tests = [all_forms_make_the_same_imports, one_bad_row_stops_all, a_row_that_the_fleet_refuses_is_told_in_its_result, rows_of_a_batch_are_one_group, keys_of_batches_replay,
-             goes_on_after_kill_9, another_dispatcher_takes_over_an_expired_lease, a_large_batch_does_not_hold_up_a_small_one, ten_thousand_rows_do_not_stop_the_loop]
+             goes_on_after_kill_9, accepted_when_the_replica_has_it, another_dispatcher_takes_over_an_expired_lease, a_large_batch_does_not_hold_up_a_small_one, ten_thousand_rows_do_not_stop_the_loop]
     run([one for one in tests if len(sys.argv) < 3 or one.__name__ in sys.argv[2:]], sys.argv[1])
