@@ -42,7 +42,7 @@ class SimFleet:
         self.workers.append(subprocess.Popen(
             [os.path.join(self.fleet.bin, "orgimport-worker"), "--redis=unix://" + self.fleet.socket, "--keys=" + self.fleet.keys,
              "--mode=sim", "--endpoints=" + self.endpoint, "--sim-credentials=" + self.operator, "--rate-scale-pct=100000",
-             "--settle-ms=1600", "--call-timeout-ms=1500", "--poll-ms=200", "--name=w%d" % n,
+             "--settle-ms=4000", "--call-timeout-ms=1500", "--poll-ms=200", "--name=w%d" % n,
              "--health-socket=" + os.path.join(self.fleet.dir, "w%d.sock" % n), "--shards=%d" % self.fleet.shards, *flags],
             stdout=log, stderr=log))
         self.fleet.others.append(self.workers[-1])

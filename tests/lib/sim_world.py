@@ -61,7 +61,7 @@ class World:
             self.workers.append(subprocess.Popen(
                 [os.path.join(self.fleet.bin, "orgimport-worker"), "--redis=unix://" + (redis or self.fleet.socket), "--keys=" + self.fleet.keys,
                  "--mode=sim", "--endpoints=" + (endpoints or self.endpoint), "--sim-credentials=" + self.operator, "--rate-scale-pct=%d" % rate,
-                 "--lease-ms=%d" % lease_ms, "--call-timeout-ms=1500", "--settle-ms=1600", "--poll-ms=200", "--name=w%d" % n,
+                 "--lease-ms=%d" % lease_ms, "--call-timeout-ms=1500", "--settle-ms=4000", "--poll-ms=200", "--name=w%d" % n,
                  "--health-socket=" + self.socket(n), "--shards=%d" % self.fleet.shards, *flags], stdout=file, stderr=file,
                 env=dict(os.environ, **(env or {}))))
         self.fleet.others.append(self.workers[-1])

@@ -155,6 +155,13 @@ void journal_intend(struct journal *j, const char *key, const struct journal_int
     json_put_int(entry, "at", (int64_t)intent->at_ms);
     json_put_str(entry, "fence", intent->fence);
     json_put_str(entry, "nonce", intent->nonce);
+    /* An answer that never came and was believed absent may come true all the same: it is kept beneath. */
+    const json_t *open = journal_write(j, key);
+    if (open && journal_write_is_open(open)) {
+        json_t *unclear = json_copy((json_t *)(uintptr_t)open);
+        (void)json_object_del(unclear, "unclear");
+        json_put(entry, "unclear", unclear);
+    }
     json_put(journal_writes(j), key, entry);
     j->is_dirty = true;
 }
@@ -180,8 +187,24 @@ void journal_settle(struct journal *j, json_t *entry, const char *settled)
 
 void journal_forget(struct journal *j, const char *key)
 {
-    if (json_object_del(journal_writes(j), key) == 0)
-        j->is_dirty = true;
+    json_t *entry = journal_write(j, key), *unclear = json_object_get(entry, "unclear");
+    if (!entry)
+        return;
+    if (unclear)
+        json_put(journal_writes(j), key, json_incref(unclear));
+    else
+        (void)json_object_del(journal_writes(j), key);
+    j->is_dirty = true;
+}
+
+static void list_write(const char *step, const char *key, const json_t *entry, json_t *ret)
+{
+    json_t *write = json_make("{s:s,s:s,s:s,s:I}", "step", step, "key", key, "op", json_str_at(entry, "op"), "at_ms",
+                              (json_int_t)json_int_at(entry, "at"));
+    json_t *names = json_object_get(entry, "names");
+    if (names)
+        json_put(write, "args", json_incref(names));
+    (void)json_array_append_new(ret, write);
 }
 
 static void list_writes(const json_t *keys, const char *step, json_t *ret)
@@ -189,12 +212,10 @@ static void list_writes(const json_t *keys, const char *step, json_t *ret)
     const char *key = NULL;
     json_t *entry = NULL;
     json_object_foreach ((json_t *)(uintptr_t)keys, key, entry) {
-        json_t *write = json_make("{s:s,s:s,s:s,s:I}", "step", step, "key", key, "op", json_str_at(entry, "op"),
-                                  "at_ms", (json_int_t)json_int_at(entry, "at"));
-        json_t *names = json_object_get(entry, "names");
-        if (names)
-            json_put(write, "args", json_incref(names));
-        (void)json_array_append_new(ret, write);
+        const json_t *unclear = json_object_get(entry, "unclear");
+        list_write(step, key, entry, ret);
+        if (unclear)
+            list_write(step, key, unclear, ret);
     }
 }
 

@@ -56,6 +56,7 @@ void journal_intend(struct journal *j, const char *key, const struct journal_int
 void journal_settle(struct journal *j, json_t *entry, const char *settled);
 /* settled: NULL for a real answer, else how an open intent was closed. `facts` is borrowed. */
 void journal_answer(struct journal *j, const char *key, const json_t *facts, const char *settled);
+/* The last intent of that key had no effect. An earlier one that was never answered is open again, as before it. */
 void journal_forget(struct journal *j, const char *key);
 /* All writes by key, borrowed object; and those of the forward run, NULL outside an undo. */
 json_t *journal_writes(const struct journal *j);

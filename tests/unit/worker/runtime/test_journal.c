@@ -155,10 +155,38 @@ static void the_names_of_writes_are_listed(void **state)
     journal_done(&j);
 }
 
+static void an_unclear_write_lies_beneath_the_next_one(void **state)
+{
+    struct journal j = {0};
+    struct err err = {0};
+    (void)state;
+    assert_int_equal(journal_init(&j, NULL, &err), 0);
+    struct journal_intent one = {.op = "cur:Put", .args_digest = "d", .fence = "1", .nonce = "2", .at_ms = 7};
+    struct journal_intent two = {.op = "cur:Put", .args_digest = "d", .fence = "1", .nonce = "2", .at_ms = 8};
+    journal_intend(&j, "put", &one);
+    journal_intend(&j, "put", &two);
+    journal_intend(&j, "put", &two);
+    AUTO_FREE char *text = journal_text(&j, &err);
+    json_auto_t *writes = json_array();
+    journal_list_writes(text, "cur_report", writes);
+    assert_int_equal(json_array_size(writes), 2); /* the newest of those that were never answered is enough */
+    journal_forget(&j, "put");
+    assert_true(journal_write_is_open(journal_write(&j, "put")));
+    journal_forget(&j, "put");
+    assert_null(journal_write(&j, "put"));
+    journal_intend(&j, "put", &one);
+    journal_answer(&j, "put", NULL, NULL);
+    journal_intend(&j, "put", &two); /* after an answer there is nothing unclear */
+    journal_forget(&j, "put");
+    assert_null(journal_write(&j, "put"));
+    journal_done(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_names_of_writes_are_listed),
+        cmocka_unit_test(an_unclear_write_lies_beneath_the_next_one),
         cmocka_unit_test(survives_its_own_text),
         cmocka_unit_test(setting_the_same_value_is_no_change),
         cmocka_unit_test(refuses_what_it_did_not_write),

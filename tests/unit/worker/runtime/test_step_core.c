@@ -330,6 +330,31 @@ static void our_own_lost_answer_is_sent_again_when_absent(void **state)
     assert_non_null(fake_asked(f, "make"));
 }
 
+/* The first request is slow, the second is refused, and then the first one takes effect: what is there is ours. */
+static void what_was_believed_absent_may_come_true(void **state)
+{
+    struct fake *f = *state;
+    json_auto_t *writes = json_array();
+    writes_with = &op_make_once;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    fake_refuse(f, "make", ERR_AWS_UNCLEAR, APPLIED_MAYBE, "");
+    fake_pass_time(f, 30000);
+    fake_answer(f, "look", json_null());
+    fake_refuse(f, "make", ERR_AWS_THROTTLED, APPLIED_NO, "Throttling");
+    assert_int_equal(f->end.outcome, STEP_ENDED_RETRY);
+    journal_list_writes(f->journal, "test", writes);
+    assert_int_equal(json_array_size(writes), 1);
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", thing());
+    fake_answer(f, "verify", thing());
+    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
+    assert_non_null(strstr(f->journal, "\"settled\":\"seen\""));
+    assert_null(strstr(f->result, "already"));
+}
+
 static void lost_answers_end_the_try_at_last(void **state)
 {
     struct fake *f = *state;
@@ -799,6 +824,7 @@ int main(void)
         T(an_unclear_payment_is_asked_of_a_person),
         T(our_own_lost_answer_is_looked_at_after_a_short_wait),
         T(our_own_lost_answer_is_sent_again_when_absent),
+        T(what_was_believed_absent_may_come_true),
         T(lost_answers_end_the_try_at_last),
         T(a_refused_write_leaves_no_trace_in_the_journal),
         T(a_write_that_never_left_is_no_failure),
