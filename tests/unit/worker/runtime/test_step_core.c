@@ -318,15 +318,21 @@ static void our_own_lost_answer_is_looked_at_after_a_short_wait(void **state)
     assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
 }
 
-static void our_own_lost_answer_is_sent_again_when_absent(void **state)
+/* It is not there (yet). */
+static void lose_an_answer_and_look(struct fake *f)
 {
-    struct fake *f = *state;
     fake_claim(f, &input, false);
     fake_play(f);
     fake_answer(f, "look", json_null());
     fake_refuse(f, "make", ERR_AWS_UNCLEAR, APPLIED_MAYBE, "");
     fake_pass_time(f, 30000);
     fake_answer(f, "look", json_null());
+}
+
+static void our_own_lost_answer_is_sent_again_when_absent(void **state)
+{
+    struct fake *f = *state;
+    lose_an_answer_and_look(f);
     assert_non_null(fake_asked(f, "make"));
 }
 
@@ -336,12 +342,7 @@ static void what_was_believed_absent_may_come_true(void **state)
     struct fake *f = *state;
     json_auto_t *writes = json_array();
     writes_with = &op_make_once;
-    fake_claim(f, &input, false);
-    fake_play(f);
-    fake_answer(f, "look", json_null());
-    fake_refuse(f, "make", ERR_AWS_UNCLEAR, APPLIED_MAYBE, "");
-    fake_pass_time(f, 30000);
-    fake_answer(f, "look", json_null());
+    lose_an_answer_and_look(f);
     fake_refuse(f, "make", ERR_AWS_THROTTLED, APPLIED_NO, "Throttling");
     assert_int_equal(f->end.outcome, STEP_ENDED_RETRY);
     journal_list_writes(f->journal, "test", writes);
