@@ -343,6 +343,21 @@ static bool intend_again(struct step *s, struct step_call *c)
     return true;
 }
 
+static void look_later(struct step *s, struct step_call *c)
+{
+    c->state = STEP_CALL_MAYBE;
+    c->look_at_ms = step_clock(s) + step_own_age(s, c->op);
+}
+
+/* AWS refuses a second one, and a first one of ours was never answered (its intent is open again): most likely it has
+ * come true meanwhile. A look decides, not the refusal. */
+static bool is_our_own_doing(const struct step *s, const struct step_call *c)
+{
+    const json_t *entry = journal_write(&s->journal, c->key);
+    return c->err.code == ERR_AWS_REFUSED && c->op->refuses_second && !s->is_stopping && entry &&
+           journal_write_is_open(entry);
+}
+
 /* A good read among many that are still out: entering now would only find out that it must wait for the others. Walks
  * of hundreds of reads are entered once per round instead of once per answer (816 ms of CPU became 19 for 700 reads);
  * long rounds now and then, to keep what is complete. Nobody waits for a value that is being stored. */
@@ -391,9 +406,13 @@ void step_answered(struct step_call *c, const struct step_answer *answer)
         note_answer(s, c);
         if (intend_again(s, c))
             return;
+        if (is_our_own_doing(s, c)) {
+            look_later(s, c);
+            (void)err_set(&c->err, ERR_AWS_UNCLEAR, "%s was refused as a second one, and the first is not seen",
+                          c->op->name);
+        }
     } else {
-        c->state = STEP_CALL_MAYBE;
-        c->look_at_ms = step_clock(s) + step_own_age(s, c->op);
+        look_later(s, c);
         note_answer(s, c);
     }
     if (!others_are_out(s, c) || c->op == &step_op_chunk_put) /* what was stored is named in the journal at once */

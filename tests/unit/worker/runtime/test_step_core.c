@@ -356,6 +356,32 @@ static void what_was_believed_absent_may_come_true(void **state)
     assert_null(strstr(f->result, "already"));
 }
 
+static void a_refusal_of_the_second_means_that_the_first_came_true(void **state)
+{
+    struct fake *f = *state;
+    writes_with = &op_make_once;
+    lose_an_answer_and_look(f);
+    fake_refuse(f, "make", ERR_AWS_REFUSED, APPLIED_NO, "EntityAlreadyExists");
+    assert_false(f->has_ended);
+    fake_pass_time(f, 30000);
+    fake_answer(f, "look", thing());
+    fake_answer(f, "verify", thing());
+    assert_int_equal(f->end.outcome, STEP_ENDED_DONE);
+    assert_non_null(strstr(f->journal, "\"settled\":\"seen\""));
+    assert_null(strstr(f->result, "already"));
+}
+
+static void a_refusal_of_the_first_is_a_refusal(void **state)
+{
+    struct fake *f = *state;
+    writes_with = &op_make_once;
+    fake_claim(f, &input, false);
+    fake_play(f);
+    fake_answer(f, "look", json_null());
+    fake_refuse(f, "make", ERR_AWS_REFUSED, APPLIED_NO, "EntityAlreadyExists");
+    assert_int_equal(f->end.outcome, STEP_ENDED_FAIL);
+}
+
 static void lost_answers_end_the_try_at_last(void **state)
 {
     struct fake *f = *state;
@@ -826,6 +852,8 @@ int main(void)
         T(our_own_lost_answer_is_looked_at_after_a_short_wait),
         T(our_own_lost_answer_is_sent_again_when_absent),
         T(what_was_believed_absent_may_come_true),
+        T(a_refusal_of_the_second_means_that_the_first_came_true),
+        T(a_refusal_of_the_first_is_a_refusal),
         T(lost_answers_end_the_try_at_last),
         T(a_refused_write_leaves_no_trace_in_the_journal),
         T(a_write_that_never_left_is_no_failure),
