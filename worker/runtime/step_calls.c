@@ -349,12 +349,12 @@ static void look_later(struct step *s, struct step_call *c)
     c->look_at_ms = step_clock(s) + step_own_age(s, c->op);
 }
 
-/* AWS refuses a second one, and a first one of ours was never answered (its intent is open again): most likely it has
- * come true meanwhile. A look decides, not the refusal. */
+/* AWS refuses it, and an earlier one of ours was never answered (its intent is open again): most likely that has come
+ * true meanwhile. A look decides, not the refusal. */
 static bool is_our_own_doing(const struct step *s, const struct step_call *c)
 {
     const json_t *entry = journal_write(&s->journal, c->key);
-    return c->err.code == ERR_AWS_REFUSED && c->op->refuses_second && !s->is_stopping && entry &&
+    return c->err.code == ERR_AWS_REFUSED && c->op->settle == SETTLE_LOOK && !s->is_stopping && entry &&
            journal_write_is_open(entry);
 }
 
@@ -408,8 +408,7 @@ void step_answered(struct step_call *c, const struct step_answer *answer)
             return;
         if (is_our_own_doing(s, c)) {
             look_later(s, c);
-            (void)err_set(&c->err, ERR_AWS_UNCLEAR, "%s was refused as a second one, and the first is not seen",
-                          c->op->name);
+            (void)err_set(&c->err, ERR_AWS_UNCLEAR, "%s was refused after one that was never answered", c->op->name);
         }
     } else {
         look_later(s, c);

@@ -359,7 +359,6 @@ static void what_was_believed_absent_may_come_true(void **state)
 static void a_refusal_of_the_second_means_that_the_first_came_true(void **state)
 {
     struct fake *f = *state;
-    writes_with = &op_make_once;
     lose_an_answer_and_look(f);
     fake_refuse(f, "make", ERR_AWS_REFUSED, APPLIED_NO, "EntityAlreadyExists");
     assert_false(f->has_ended);
