@@ -9,8 +9,9 @@
 #define PRIMARIES_MAX 256
 #define QUEUE_ID_MAX (IMPORT_ID_BYTES - 1)
 
-/* What the last answer of a shard told, for those who compute ahead of Redis. */
 struct turn;
+
+/* What the last answer of a shard told, for those who compute ahead of Redis. */
 struct queue_shard {
     bool others_wait, wants_mail;
     uint64_t next_due_ms;

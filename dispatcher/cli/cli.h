@@ -82,6 +82,7 @@ bool cli_is_json(const struct cli *cli);
 /* Rows of a list by --output; table columns "title:path:width,...". */
 void cli_print_rows(const struct cli *cli, const json_t *rows, const char *columns);
 void cli_print_value(const struct cli *cli, const json_t *value);
+void cli_print_lines(const char *label, const json_t *lines); /* texts, or objects with a "text": a line each */
 /* "3 min" since an RFC 3339 time; "" when absent. */
 void cli_since(const char *rfc3339, char ret[32]);
 uint64_t cli_now_ms(void);

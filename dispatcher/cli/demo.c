@@ -58,13 +58,10 @@ static bool first_is_over(void *arg, const json_t *imports)
 
 static void tell_why(const json_t *error)
 {
-    size_t i;
-    const json_t *one;
     if (!json_is_object(error))
         return;
     printf("  %s: %s\n", json_str_at(error, "code"), json_str_at(error, "text"));
-    json_array_foreach (json_at(error, "findings"), i, one)
-        printf("  - %s\n", json_is_string(one) ? json_string_value(one) : json_str_at(one, "text"));
+    cli_print_lines("  - ", json_at(error, "findings"));
 }
 
 static int run_first(struct demo *d)

@@ -68,15 +68,6 @@ int cli_verb_tasks(struct cli *cli)
     return list_and_print(cli, path.data, "open for:opened_at:10,party:party:18,what:title:44,task:id:60");
 }
 
-static void print_lines(const char *label, const json_t *lines)
-{
-    for (size_t i = 0; i < json_array_size(lines); i++) {
-        const json_t *line = json_array_get(lines, i);
-        const char *text = json_is_string(line) ? json_string_value(line) : json_str_at(line, "text");
-        printf("%s%s\n", label, text);
-    }
-}
-
 static void print_step(const json_t *s)
 {
     const json_t *undo = json_at(s, "undo");
@@ -87,12 +78,12 @@ static void print_step(const json_t *s)
     if (json_is_object(error)) {
         printf("         %s [%s, %s]\n", json_str_at(error, "text"), json_str_at(error, "code"),
                json_str_at(error, "owner"));
-        print_lines("         - ", json_at(error, "findings"));
+        cli_print_lines("         - ", json_at(error, "findings"));
         printf("         fix: %s\n", json_str_at(error, "fix"));
     }
     if (*json_str_at(s, "task_id"))
         printf("         task: %s\n", json_str_at(s, "task_id"));
-    print_lines("         warning: ", json_at(s, "result.warnings"));
+    cli_print_lines("         warning: ", json_at(s, "result.warnings"));
 }
 
 static void print_undo(const json_t *undo)

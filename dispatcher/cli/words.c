@@ -63,6 +63,15 @@ bool cli_is_json(const struct cli *cli)
     return !str_eq(config_text(cli->config, CONFIG_OUTPUT), "table");
 }
 
+void cli_print_lines(const char *label, const json_t *lines)
+{
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *line = json_array_get(lines, i);
+        const char *text = json_is_string(line) ? json_string_value(line) : json_str_at(line, "text");
+        printf("%s%s\n", label, text);
+    }
+}
+
 void cli_print_value(const struct cli *cli, const json_t *value)
 {
     bool is_lines = str_eq(config_text(cli->config, CONFIG_OUTPUT), "jsonl");

@@ -46,16 +46,12 @@ struct create {
     void *arg;
 };
 
-static void create_done(struct create *c, const struct err *err)
+static void create_done(void *arg, const struct err *err)
 {
+    struct create *c = arg;
     c->done(c->arg, err, c->id);
     batch_rows_done(&c->rows);
     mem_free(c);
-}
-
-static void promised(void *arg, const struct err *err)
-{
-    create_done(arg, err);
 }
 
 /* Whoever is told that a batch was accepted throws the file away: it must outlive a failover. */
@@ -66,7 +62,7 @@ static void committed(void *arg, const struct err *err, const redisReply *reply)
     if (err)
         create_done(c, err);
     else
-        queue_promise(c->store->queue, promised, c);
+        queue_promise(c->store->queue, create_done, c);
 }
 
 static void commit(struct create *c)

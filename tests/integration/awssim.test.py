@@ -13,6 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from awssim_client import Base, ClientError, Sim, World, code_of, text_of, trust  # noqa: E402
+from fleet import until  # noqa: E402
 
 
 def as_bytes(host, headers, body):
@@ -398,19 +399,12 @@ class Faults(Base):
         before = self.sim.admin("stats")["faults"]["served"]["late"]
         with socket.create_connection((host, int(port)), 5) as s:
             s.sendall(as_bytes(self.sim.host, headers, body))
-            self.until(lambda: self.sim.admin("stats")["faults"]["served"]["late"] > before)
+            until(lambda: self.sim.admin("stats")["faults"]["served"]["late"] > before, 60)
         iam = w.client("iam")  # one connection that stays: a new one for each look would wake the server
-        self.until(lambda: code_of(lambda: iam.get_role(RoleName="L")) == "ok")
+        until(lambda: code_of(lambda: iam.get_role(RoleName="L")) == "ok", 60)
         effect, = self.sim.admin("effects?account=" + w.account)
         signed = datetime.datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%S%z").timestamp()
         self.assertGreaterEqual(effect["at_ms"] - signed * 1000, 2000)
-
-    def until(self, holds):
-        """Waits for what must come: nothing is decided by the time that it takes."""
-        deadline = time.monotonic() + 60
-        while not holds() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.assertTrue(holds())
 
     def test_throttling_in_each_services_own_form(self):
         w = self.sim.world()
