@@ -370,6 +370,19 @@ static void a_refusal_of_the_second_means_that_the_first_came_true(void **state)
     assert_null(strstr(f->result, "already"));
 }
 
+static void refusals_after_an_unanswered_try_end_in_another_try(void **state)
+{
+    struct fake *f = *state;
+    lose_an_answer_and_look(f);
+    while (!f->has_ended) {
+        fake_refuse(f, "make", ERR_AWS_REFUSED, APPLIED_NO, "EntityAlreadyExists");
+        fake_pass_time(f, 30000);
+        if (!f->has_ended)
+            fake_answer(f, "look", json_null()); /* the reads lag behind */
+    }
+    assert_int_equal(f->end.outcome, STEP_ENDED_RETRY);
+}
+
 static void a_refusal_of_the_first_is_a_refusal(void **state)
 {
     struct fake *f = *state;
@@ -852,6 +865,7 @@ int main(void)
         T(our_own_lost_answer_is_sent_again_when_absent),
         T(what_was_believed_absent_may_come_true),
         T(a_refusal_of_the_second_means_that_the_first_came_true),
+        T(refusals_after_an_unanswered_try_end_in_another_try),
         T(a_refusal_of_the_first_is_a_refusal),
         T(lost_answers_end_the_try_at_last),
         T(a_refused_write_leaves_no_trace_in_the_journal),
